@@ -1,0 +1,178 @@
+package policy
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"sync"
+
+	seccomp "github.com/seccomp/libseccomp-golang"
+	"golang.org/x/sys/unix"
+)
+
+// Compile makes the filter of s for this machine's kernel. It loads nothing, and
+// needs neither a privilege nor a kernel that could load it.
+//
+// It refuses a spec that allows nothing, an error above 4095, and calls that
+// this machine's kernel has no way to make. Calls of the filter's native ABI
+// that have a name go through libseccomp. All others are compiled by number in
+// front of that: libseccomp thinks in names, so it cannot take numbers it has no
+// name for, and it rewrites i386 socket and IPC calls into more than was asked.
+//
+// Results depend on the architecture and the number alone, never on arguments,
+// so that a kernel from 5.11 on answers allowed calls from a bitmap.
+func Compile(s Spec) (Filter, error) {
+	if err := s.check(); err != nil {
+		return Filter{}, fmt.Errorf("compile filter: %w", err)
+	}
+	named, err := compileNamed(s)
+	if err != nil {
+		return Filter{}, fmt.Errorf("compile filter: %w", err)
+	}
+	insns := append(prologue(s), named...)
+	if len(insns) > maxInsns {
+		return Filter{}, fmt.Errorf("compile filter: %d instructions, the kernel takes %d", len(insns), maxInsns)
+	}
+	return Filter{Spec: s, Insns: insns}, nil
+}
+
+func (s Spec) check() error {
+	if s.Allow.Len() == 0 {
+		return errors.New("no call is allowed")
+	}
+	if s.Errno > maxErrno {
+		return fmt.Errorf("error number %d is above %d", s.Errno, maxErrno)
+	}
+	here := possible(Native())
+	for _, set := range []Set{s.Allow, s.Notify} {
+		for c := range set.All() {
+			if !slices.Contains(here, c.ABI) {
+				return fmt.Errorf("%s cannot be called on %s", c, Native())
+			}
+			if c.Nr > maxNr {
+				return fmt.Errorf("%s: no kernel has that number", c)
+			}
+		}
+	}
+	return nil
+}
+
+// prologue decides what libseccomp is not asked: other ABIs, and native calls
+// too new to have a name. All else falls out at its end.
+func prologue(s Spec) []unix.SockFilter {
+	var native assembler
+	native.load(offsetNr)
+	if s.speaks(X32) {
+		native.when(unix.BPF_JGE, x32Bit, byNumber(s, X32, 0))
+	}
+	unnamed := uint32(len(Native().names()))
+	native.when(unix.BPF_JGE, unnamed, byNumber(s, Native(), unnamed))
+
+	var a assembler
+	a.load(offsetArch)
+	if s.speaks(I386) {
+		i386 := assembler{}
+		i386.load(offsetNr)
+		i386.add(byNumber(s, I386, 0)...)
+		a.when(unix.BPF_JEQ, I386.AuditArch(), i386.insns)
+	}
+	a.when(unix.BPF_JEQ, Native().AuditArch(), native.insns)
+	return a.insns
+}
+
+// byNumber decides every number of an ABI from first on. It goes up the numbers
+// in runs of one answer, each run a comparison and an answer.
+func byNumber(s Spec, abi ABI, first uint32) []unix.SockFilter {
+	var a assembler
+	answer := s.Want(Call{abi, first})
+	for nr := first + 1; nr <= maxNr+1; nr++ {
+		c := Call{abi, nr}
+		if next := s.Want(c); next != answer {
+			a.add(jump(unix.BPF_JGE, c.Register(), 1, 0), ret(answer))
+			answer = next
+		}
+	}
+	a.add(ret(answer))
+	return a.insns
+}
+
+// compileNamed has libseccomp compile the native calls that have a name.
+func compileNamed(s Spec) ([]unix.SockFilter, error) {
+	if err := setAPI(); err != nil {
+		return nil, err
+	}
+	f, err := seccomp.NewFilter(native(s.denial()))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Release()
+	if err := f.SetBadArchAction(native(RefuseWith(unix.ENOSYS))); err != nil {
+		return nil, fmt.Errorf("set answer to other architectures: %w", err)
+	}
+	if err := f.SetOptimize(binaryTree); err != nil {
+		return nil, fmt.Errorf("ask for a binary tree: %w", err)
+	}
+	for nr := range uint32(len(Native().names())) {
+		want := s.Want(Call{Native(), nr})
+		if want == s.denial() {
+			continue // the default; libseccomp refuses a rule that repeats it
+		}
+		if err := f.AddRuleExact(seccomp.ScmpSyscall(nr), native(want)); err != nil {
+			return nil, fmt.Errorf("add %s: %w", Call{Native(), nr}, err)
+		}
+	}
+	return export(f)
+}
+
+// binaryTree is the level of SetOptimize that sorts calls into a tree.
+const binaryTree = 2
+
+// setAPI tells libseccomp what to take, which it would otherwise find out by
+// asking the running kernel. Level 6 has NOTIFY in filters that sync threads, as
+// NewFilter marks them all.
+var setAPI = sync.OnceValue(func() error {
+	if err := seccomp.SetAPI(6); err != nil {
+		return fmt.Errorf("set libseccomp's api level (needs libseccomp >= 2.5): %w", err)
+	}
+	return nil
+})
+
+// native returns libseccomp's name for an action.
+func native(a Action) seccomp.ScmpAction {
+	switch a.Kind() {
+	case ActAllow:
+		return seccomp.ActAllow
+	case ActNotify:
+		return seccomp.ActNotify
+	}
+	return seccomp.ActErrno.SetReturnCode(int16(a.Data()))
+}
+
+// export reads the program out of libseccomp, by way of a file in memory:
+// ExportBPFMem needs libseccomp 2.6.
+func export(f *seccomp.ScmpFilter) ([]unix.SockFilter, error) {
+	fd, err := unix.MemfdCreate("filter", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("make memory file: %w", err)
+	}
+	file := os.NewFile(uintptr(fd), "filter")
+	defer file.Close()
+	if err := f.ExportBPF(file); err != nil {
+		return nil, fmt.Errorf("export bpf: %w", err)
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return nil, fmt.Errorf("read bpf: %w", err)
+	}
+	raw, err := io.ReadAll(file)
+	if err != nil {
+		return nil, fmt.Errorf("read bpf: %w", err)
+	}
+	insns := make([]unix.SockFilter, len(raw)/binary.Size(unix.SockFilter{}))
+	if _, err := binary.Decode(raw, binary.NativeEndian, insns); err != nil {
+		return nil, fmt.Errorf("read bpf: %w", err)
+	}
+	return insns, nil
+}

@@ -1,0 +1,162 @@
+package policy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// draft is a policy in the making.
+type draft struct {
+	entries   map[Call]*Entry
+	groups    [phases]map[Call]bool // calls that each phase adds
+	essential map[Call]string
+	included  PhaseSet
+	seen      PhaseSet
+	decided   map[Call]decided
+}
+
+func newDraft(obs Observed) *draft {
+	d := &draft{
+		entries:   map[Call]*Entry{},
+		essential: essentialsOf(Native()),
+		included:  PhasesOf(Boot, Run, Stop),
+		decided:   map[Call]decided{},
+	}
+	for ph := Init; ph < phases; ph++ {
+		d.groups[ph] = map[Call]bool{}
+		for _, u := range obs[ph] {
+			if u.Call.ABI < abis {
+				d.observe(ph, u)
+			}
+		}
+	}
+	for c, why := range d.essential {
+		e := d.entry(c)
+		e.Why = append(e.Why, Reason{Origin: OriginEssential, Text: why})
+	}
+	for _, e := range d.entries {
+		e.Why = append(e.Why, observedReasons(e.Uses)...)
+	}
+	return d
+}
+
+func (d *draft) entry(c Call) *Entry {
+	e := d.entries[c]
+	if e == nil {
+		e = &Entry{Call: c, Uses: map[Phase]Use{}}
+		d.entries[c] = e
+	}
+	return e
+}
+
+// observe takes in one use. The same call may come more than once.
+func (d *draft) observe(ph Phase, u Use) {
+	e := d.entry(u.Call)
+	if old, ok := e.Uses[ph]; ok {
+		u.Count += old.Count
+		u.First = min(u.First, old.First)
+		u.Last = max(u.Last, old.Last)
+		u.InFlight = u.InFlight || old.InFlight
+	}
+	e.Uses[ph] = u
+	e.Seen |= PhasesOf(ph)
+	d.seen |= PhasesOf(ph)
+	d.groups[ph][u.Call] = true
+	if ph != Init {
+		maps.Copy(d.essential, essentialsOf(u.Call.ABI))
+	}
+}
+
+func observedReasons(uses map[Phase]Use) []Reason {
+	var out []Reason
+	for ph := Init; ph < phases; ph++ {
+		u, ok := uses[ph]
+		if !ok {
+			continue
+		}
+		text := fmt.Sprintf("seen %d times", u.Count)
+		switch {
+		case u.Count == 0 && u.InFlight:
+			text = "a thread was asleep in it"
+		case u.Count == 1:
+			text = "seen once"
+		}
+		out = append(out, Reason{Origin: OriginObserved, Phase: ph, Text: text, Use: &u})
+	}
+	return out
+}
+
+// edit takes in one edit that Check has passed.
+func (d *draft) edit(e Edit) {
+	switch e.Op {
+	case OpInclude:
+		d.included |= PhasesOf(e.Phase)
+		return
+	case OpLeaveOut:
+		d.included &^= PhasesOf(e.Phase)
+		return
+	}
+	entry := d.entry(e.Call)
+	entry.Edited = true
+	entry.Why = append(entry.Why, e.reason())
+	if e.Phase == Stop || e.Phase == Exec {
+		d.groups[e.Phase][e.Call] = e.Op == OpAllow
+		return
+	}
+	d.decided[e.Call] = d.decided[e.Call].after(e)
+}
+
+// allows says what the filters do with a call.
+func (d *draft) allows(c Call) (wide, narrow bool) {
+	_, narrow = d.essential[c]
+	for _, ph := range []Phase{Run, Stop, Exec} {
+		narrow = narrow || d.included.Has(ph) && d.groups[ph][c]
+	}
+	wide = narrow || d.groups[Boot][c]
+	switch d.decided[c].narrow {
+	case allowed:
+		narrow = true
+	case denied:
+		narrow = false
+	}
+	switch d.decided[c].wide {
+	case allowed:
+		wide = true
+	case denied:
+		wide = false
+	}
+	return wide, narrow && wide
+}
+
+func (d *draft) policy() Policy {
+	p := Policy{
+		groups:    map[Phase]Set{},
+		essential: d.essential,
+		included:  d.included,
+		seen:      d.seen,
+	}
+	var wide, narrow []Call
+	for c, e := range d.entries {
+		e.Boot, e.Run = d.allows(c)
+		if e.Boot {
+			wide = append(wide, c)
+		}
+		if e.Run {
+			narrow = append(narrow, c)
+		}
+		p.entries = append(p.entries, *e)
+	}
+	slices.SortFunc(p.entries, func(a, b Entry) int { return compareNames(a.Call, b.Call) })
+	p.wide, p.narrow = NewSet(wide...), NewSet(narrow...)
+	for ph, calls := range d.groups {
+		var in []Call
+		for c, yes := range calls {
+			if yes {
+				in = append(in, c)
+			}
+		}
+		p.groups[Phase(ph)] = NewSet(in...)
+	}
+	return p
+}

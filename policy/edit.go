@@ -1,0 +1,95 @@
+package policy
+
+import (
+	"fmt"
+	"time"
+)
+
+// EditOp is what an edit does.
+type EditOp string
+
+// The edits. Allow and deny are about one call in one phase; include and leave
+// out are about all that was seen in stop or exec.
+const (
+	OpAllow    EditOp = "allow"
+	OpDeny     EditOp = "deny"
+	OpInclude  EditOp = "include"
+	OpLeaveOut EditOp = "leave-out"
+)
+
+// Edit is one decision made by hand. Edits are absolute ("allow bind in run"),
+// so that they mean the same after the split has moved.
+//
+// Boot and Run stand for the wide and the narrow filter, and the decision holds
+// whatever else speaks for the call: denied in run, it is denied although stop,
+// say, is included. The narrow filter stays within the wide one: what is allowed
+// in run is allowed in boot, what is denied in boot is denied in run. On Stop and
+// Exec an edit takes the call into or out of what was seen there.
+type Edit struct {
+	At    time.Time `json:"at" cbor:"at"`
+	Op    EditOp    `json:"op" cbor:"op"`
+	Call  Call      `json:"call" cbor:"call"`
+	Phase Phase     `json:"phase" cbor:"phase"`
+	Note  string    `json:"note,omitempty" cbor:"note,omitempty"`
+}
+
+// Check returns an error when the edit means nothing. Derive passes over such
+// edits.
+func (e Edit) Check() error {
+	group := e.Phase == Stop || e.Phase == Exec
+	switch e.Op {
+	case OpAllow, OpDeny:
+		if e.Call.ABI >= abis || e.Call.Nr > maxNr {
+			return fmt.Errorf("check edit: no such call: %s", e.Call)
+		}
+		if !group && e.Phase != Boot && e.Phase != Run {
+			return fmt.Errorf("check edit: cannot %s a call in phase %s", e.Op, e.Phase)
+		}
+		return nil
+	case OpInclude, OpLeaveOut:
+		if !group {
+			return fmt.Errorf("check edit: cannot %s phase %s", e.Op, e.Phase)
+		}
+		return nil
+	}
+	return fmt.Errorf("check edit: unknown operation %q", shorten(string(e.Op)))
+}
+
+// reason words the edit for the entry it is about.
+func (e Edit) reason() Reason {
+	text := "allowed by hand"
+	if e.Op == OpDeny {
+		text = "denied by hand"
+	}
+	if e.Note != "" {
+		text += ": " + e.Note
+	}
+	return Reason{Origin: OriginHand, Phase: e.Phase, Text: text}
+}
+
+// verdict is what the edits so far say of a call in one filter.
+type verdict uint8
+
+const (
+	silent verdict = iota
+	allowed
+	denied
+)
+
+// decided is what the edits so far say of a call.
+type decided struct{ wide, narrow verdict }
+
+// after returns the decision once e, an allow or deny on Boot or Run, is made.
+func (d decided) after(e Edit) decided {
+	switch {
+	case e.Op == OpAllow && e.Phase == Run:
+		return decided{allowed, allowed}
+	case e.Op == OpAllow:
+		d.wide = allowed
+	case e.Phase == Boot:
+		return decided{denied, denied}
+	default:
+		d.narrow = denied
+	}
+	return d
+}

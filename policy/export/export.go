@@ -1,0 +1,93 @@
+// Package export writes a policy in the forms that other tools take: seccomp
+// profiles for container engines, and plain lists for people and for diff.
+//
+// What is written depends on the policy and the options alone: the same policy
+// gives the same bytes.
+package export
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"speaker/policy"
+)
+
+// Options say what to write.
+type Options struct {
+	// Phase is policy.Boot for the wide filter (a container that is never
+	// narrowed) or policy.Run for the narrow one.
+	Phase policy.Phase
+	// Runtime adds what container runtimes call between loading the filter and
+	// starting the program. A container does not start without.
+	Runtime bool
+}
+
+// formats are the forms that Write knows.
+var formats = []struct {
+	name, doc string
+	write     func(io.Writer, policy.Policy, Options) error
+}{
+	{"docker", "seccomp profile in JSON, for docker and podman run --security-opt seccomp=FILE", Docker},
+	{"text", "one call a line with its reasons, for reading and diff", Text},
+}
+
+// Formats returns the names that Write takes.
+func Formats() []string {
+	var names []string
+	for _, f := range formats {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+// Describe returns one line about a format, "" for an unknown one.
+func Describe(format string) string {
+	for _, f := range formats {
+		if f.name == format {
+			return f.doc
+		}
+	}
+	return ""
+}
+
+// Write writes the policy in the format of that name.
+func Write(w io.Writer, format string, p policy.Policy, o Options) error {
+	for _, f := range formats {
+		if f.name == format {
+			return f.write(w, p, o)
+		}
+	}
+	return fmt.Errorf("export policy: no format %q, there are %s", format, strings.Join(Formats(), ", "))
+}
+
+// allowed returns what the options pick from the policy.
+func allowed(p policy.Policy, o Options) (policy.Set, error) {
+	var set policy.Set
+	switch o.Phase {
+	case policy.Boot:
+		set = p.Wide()
+	case policy.Run:
+		set = p.Narrow()
+	default:
+		return policy.Set{}, fmt.Errorf("export policy: phase %s has no filter, boot and run have", o.Phase)
+	}
+	if set.Len() == 0 {
+		return policy.Set{}, fmt.Errorf("export policy: %s allows no call", o.Phase)
+	}
+	if o.Runtime {
+		set = set.Union(RuntimeCalls())
+	}
+	return set, nil
+}
+
+// sortedNames returns the names of the calls without their ABI, each once.
+func sortedNames(calls policy.Set) []string {
+	var names []string
+	for c := range calls.All() {
+		names = append(names, c.Name())
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}

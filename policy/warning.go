@@ -1,0 +1,183 @@
+package policy
+
+import "fmt"
+
+// Warning is something to know before a policy is applied.
+type Warning struct {
+	Block  bool   // applying it would break the program
+	Text   string // what is wrong
+	Remedy string // what to do about it
+	Calls  []Call // the calls it is about
+}
+
+// warners each look for one thing.
+var warners = []func(Policy) []Warning{
+	warnNothingInRun,
+	warnHardlySeen,
+	warnEssentials,
+	warnSeccomp,
+	warnUring,
+	warnForeign,
+	warnStop,
+	warnExec,
+}
+
+// Warnings lists what speaks against applying the policy, blocking ones first.
+func (p Policy) Warnings() []Warning {
+	var block, rest []Warning
+	for _, warn := range warners {
+		for _, w := range warn(p) {
+			if w.Block {
+				block = append(block, w)
+			} else {
+				rest = append(rest, w)
+			}
+		}
+	}
+	return append(block, rest...)
+}
+
+func warnNothingInRun(p Policy) []Warning {
+	for c := range p.narrow.All() {
+		if _, ok := p.essential[c]; !ok {
+			return nil
+		}
+	}
+	return []Warning{{
+		Block:  true,
+		Text:   "run allows nothing but the essentials",
+		Remedy: "record while the program serves, or move the split earlier",
+	}}
+}
+
+// leastSeen is the number of calls below which a recording says little of run:
+// an idle server makes them in a few seconds of timers and of being looked at.
+const leastSeen = 50
+
+// warnHardlySeen is about a server that was recorded while it had nothing to do.
+func warnHardlySeen(p Policy) []Warning {
+	var n uint64
+	for _, e := range p.entries {
+		n += e.Uses[Run].Count
+	}
+	if !p.seen.Has(Run) || n >= leastSeen {
+		return nil
+	}
+	return []Warning{{
+		Text:   fmt.Sprintf("run was hardly seen: %d calls in all; what the program needs to serve is likely missing", n),
+		Remedy: "record while it serves what it serves every day",
+	}}
+}
+
+func warnEssentials(p Policy) []Warning {
+	var out []Warning
+	for _, c := range p.essentialCalls() {
+		if !p.narrow.Has(c) {
+			out = append(out, Warning{
+				Block:  true,
+				Text:   fmt.Sprintf("run denies %s: %s", c, p.essential[c]),
+				Remedy: fmt.Sprintf("allow %s in run", c),
+				Calls:  []Call{c},
+			})
+		}
+	}
+	return out
+}
+
+func warnSeccomp(p Policy) []Warning {
+	calls := p.named(p.narrow, "seccomp")
+	if len(calls) == 0 {
+		return nil
+	}
+	return []Warning{{
+		Text:   "run allows seccomp: a process could install a listener of its own and allow itself what a seal denies",
+		Remedy: "deny seccomp in run; sandboxes that the program sets up for its children then fail",
+		Calls:  calls,
+	}}
+}
+
+func warnUring(p Policy) []Warning {
+	uring := []string{"io_uring_setup", "io_uring_enter", "io_uring_register"}
+	if calls := p.named(p.narrow, uring...); len(calls) > 0 {
+		return []Warning{{
+			Text:   "run allows io_uring: what a ring does passes by every filter",
+			Remedy: "deny the io_uring calls in run; most programs then use plain calls",
+			Calls:  calls,
+		}}
+	}
+	if calls := p.named(p.wide, uring...); len(calls) > 0 {
+		return []Warning{{
+			Text:   "boot allows io_uring: a ring made in boot still opens files and sockets in run",
+			Remedy: "deny the io_uring calls in boot; most programs then use plain calls",
+			Calls:  calls,
+		}}
+	}
+	return nil
+}
+
+// warnForeign is about calls of another ABI than the machine's own.
+func warnForeign(p Policy) []Warning {
+	var out []Warning
+	for a := range abis {
+		calls := p.wide.Of(a).Calls()
+		if a == Native() || len(calls) == 0 {
+			continue
+		}
+		out = append(out, Warning{
+			Text:   fmt.Sprintf("%s calls are in use: they are a second way to everything, and the filter opens it", a),
+			Remedy: fmt.Sprintf("deny them if the program does without; an exported Docker profile allows a call by name for %s and %s alike", a, Native()),
+			Calls:  calls,
+		})
+	}
+	return out
+}
+
+func warnStop(p Policy) []Warning {
+	switch calls := p.groupCalls(Stop); {
+	case len(calls) > 0:
+		w := Warning{
+			Text:   "run denies calls that were seen when the program stopped: a clean stop may fail, and the engine kills it after its timeout",
+			Remedy: "allow them in run, or accept an unclean stop",
+			Calls:  calls,
+		}
+		if !p.Included(Stop) {
+			w.Remedy = "include stop, or accept an unclean stop"
+		}
+		return []Warning{w}
+	case !p.seen.Has(Stop):
+		return []Warning{{
+			Text:   "no stop was recorded: what a clean stop needs beyond run is not known",
+			Remedy: "stop the program once while it is recorded",
+		}}
+	}
+	return nil
+}
+
+func warnExec(p Policy) []Warning {
+	calls := p.groupCalls(Exec)
+	if len(calls) == 0 {
+		return nil
+	}
+	w := Warning{
+		Text:   "run denies calls of processes that entered later: docker exec and health probes may fail",
+		Remedy: "allow them in run if they must work",
+		Calls:  calls,
+	}
+	if !p.Included(Exec) {
+		w.Remedy = "include exec if they must work"
+	}
+	return []Warning{w}
+}
+
+// named returns the calls of s that have one of the names, in any ABI.
+func (p Policy) named(s Set, names ...string) []Call {
+	var out []Call
+	for a := range abis {
+		for _, name := range names {
+			if nr, ok := numbers()[a][name]; ok && s.Has(Call{a, nr}) {
+				out = append(out, Call{a, nr})
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,93 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestWarnings(t *testing.T) {
+	serve := saw("accept4", "read", "write")
+	idle := slices.Clone(serve)
+	serve[0].Count = leastSeen
+	stopped := func(more Observed) Observed {
+		obs := Observed{Boot: saw("bind"), Run: serve, Stop: saw("write")}
+		for ph, uses := range more {
+			obs[ph] = append(slices.Clone(obs[ph]), uses...)
+		}
+		return obs
+	}
+	for _, tt := range []struct {
+		name  string
+		obs   Observed
+		edits []Edit
+		want  []string // "block" or "warn", then a part of the text, then the calls
+	}{
+		{name: "nothing to say", obs: stopped(nil)},
+		{name: "recorded while idle", obs: Observed{Run: idle, Stop: saw("write")},
+			want: []string{"warn run was hardly seen: 6 calls in all []"}},
+		{name: "nothing recorded", want: []string{
+			"block run allows nothing but the essentials []",
+			"warn no stop was recorded []",
+		}},
+		{name: "an essential is denied", obs: stopped(nil), edits: []Edit{edit(OpDeny, "exit_group", Run)},
+			want: []string{"block run denies exit_group: a process that cannot end [exit_group]"}},
+		{name: "an essential is denied in boot", obs: stopped(nil), edits: []Edit{edit(OpDeny, "exit", Boot)},
+			want: []string{"block run denies exit: [exit]"}},
+		{name: "seccomp in run", obs: stopped(Observed{Run: saw("seccomp")}),
+			want: []string{"warn run allows seccomp [seccomp]"}},
+		{name: "seccomp in boot only", obs: stopped(Observed{Boot: saw("seccomp")})},
+		{name: "io_uring in run", obs: stopped(Observed{Run: saw("io_uring_enter", "io_uring_setup")}),
+			want: []string{"warn run allows io_uring [io_uring_setup io_uring_enter]"}},
+		{name: "io_uring in boot", obs: stopped(Observed{Boot: saw("io_uring_setup")}),
+			want: []string{"warn boot allows io_uring [io_uring_setup]"}},
+		{name: "stop left out", obs: stopped(Observed{Stop: saw("unlink")}), edits: []Edit{edit(OpLeaveOut, "", Stop)},
+			want: []string{"warn run denies calls that were seen when the program stopped [unlink]"}},
+		{name: "stop left out, nothing lost", obs: stopped(nil), edits: []Edit{edit(OpLeaveOut, "", Stop)}},
+		{name: "part of stop denied", obs: stopped(Observed{Stop: saw("unlink")}), edits: []Edit{edit(OpDeny, "unlink", Run)},
+			want: []string{"warn run denies calls that were seen when the program stopped [unlink]"}},
+		{name: "exec left out", obs: stopped(Observed{Exec: saw("read", "getcwd", "openat")}),
+			want: []string{"warn run denies calls of processes that entered later [getcwd openat]"}},
+		{name: "exec included", obs: stopped(Observed{Exec: saw("getcwd")}), edits: []Edit{edit(OpInclude, "", Exec)}},
+		{name: "32-bit calls", obs: stopped(Observed{Boot: saw("i386:read")}),
+			want: []string{"warn i386 calls are in use [i386:restart_syscall i386:exit i386:read i386:sigreturn i386:rt_sigreturn i386:exit_group]"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if Native() != X86_64 {
+				t.Skip("foreign ABIs are those of x86_64")
+			}
+			got := Derive(tt.obs, tt.edits).Warnings()
+			if len(got) != len(tt.want) {
+				t.Fatalf("got %d warnings: %+v, want %q", len(got), got, tt.want)
+			}
+			for i, w := range got {
+				checkWarning(t, w, tt.want[i])
+			}
+		})
+	}
+}
+
+func checkWarning(t *testing.T, w Warning, want string) {
+	t.Helper()
+	kind, rest, _ := strings.Cut(want, " ")
+	text, calls, _ := strings.Cut(rest, " [")
+	var names []string
+	for _, c := range w.Calls {
+		names = append(names, c.String())
+	}
+	if w.Block != (kind == "block") || !strings.Contains(w.Text, text) || strings.Join(names, " ")+"]" != calls {
+		t.Errorf("got %+v %q, want %q", w, names, want)
+	}
+	if w.Remedy == "" {
+		t.Errorf("%q names no remedy", w.Text)
+	}
+}
+
+// Blocking warnings come first, so that a short screen shows them.
+func TestWarningsOrder(t *testing.T) {
+	p := Derive(Observed{Run: saw("seccomp", "read")}, []Edit{edit(OpDeny, "exit", Run)})
+	ws := p.Warnings()
+	if len(ws) != 4 || !ws[0].Block || ws[1].Block || ws[2].Block || ws[3].Block {
+		t.Errorf("got %+v", ws)
+	}
+}
