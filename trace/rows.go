@@ -1,0 +1,160 @@
+package trace
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+)
+
+// Judge begins a dry run: from now on the kernel counts, per process, the calls
+// of the program and of later execs which allowed does not allow. Nothing is
+// denied. A new run forgets the rows of the one before; nil ends the run and
+// keeps its rows. At most 16384 rows are kept, Lost.JudgedDropped counts the
+// calls beyond.
+func (t *Tracer) Judge(allowed func(ABI, uint32) bool) error {
+	t.life.RLock()
+	defer t.life.RUnlock()
+	t.rows.Lock()
+	defer t.rows.Unlock()
+	if t.closed {
+		return ErrClosed
+	}
+	ctl := &t.control.elem[0]
+	atomic.StoreUint32(&ctl.Judging, 0)
+	if allowed == nil {
+		return nil
+	}
+	if err := t.barrier.wait(); err != nil { // until no call is judged by the old set
+		return err
+	}
+	if err := clearRows(t.objs.Judged); err != nil {
+		return err
+	}
+	for abi := range ctl.Allow {
+		for nr := range ctl.Allow[abi] {
+			ctl.Allow[abi][nr] = 0
+			if allowed(ABI(abi), uint32(nr)) {
+				ctl.Allow[abi][nr] = 1
+			}
+		}
+	}
+	atomic.StoreUint32(&ctl.Judging, 1)
+	return nil
+}
+
+// Judged returns what the dry run counted so far, by pid, ABI and number.
+func (t *Tracer) Judged() ([]ProcRow, error) {
+	return t.counted(t.objs.Judged)
+}
+
+// WatchDenials begins or ends counting, per process, the calls that seccomp
+// refused or answered itself. It slows every call of the host by some 70 ns
+// while it is on. A thread's first refused call is missed if the thread made no
+// call since it was switched on. Switching it on forgets earlier rows.
+func (t *Tracer) WatchDenials(on bool) error {
+	t.life.RLock()
+	defer t.life.RUnlock()
+	t.rows.Lock()
+	defer t.rows.Unlock()
+	if t.closed {
+		return ErrClosed
+	}
+	if on == (t.denials != nil) {
+		return nil
+	}
+	ctl := &t.control.elem[0]
+	if !on {
+		err := t.denials.Close()
+		t.denials = nil
+		atomic.StoreUint32(&ctl.Watching, 0)
+		return err
+	}
+	if err := clearRows(t.objs.Denied); err != nil {
+		return err
+	}
+	for i := range t.slots.elem {
+		for j := range t.slots.elem[i].Slot {
+			t.slots.elem[i].Slot[j].Call = 0
+		}
+	}
+	// Entries must be noted before exits are looked at, or each call that is
+	// under way at this moment would look like a denial.
+	atomic.StoreUint32(&ctl.Watching, 1)
+	err := t.barrier.wait()
+	if err == nil {
+		t.denials, err = link.AttachTracing(link.TracingOptions{Program: t.objs.OnReturn})
+	}
+	if err != nil {
+		atomic.StoreUint32(&ctl.Watching, 0)
+		return fmt.Errorf("attach to the ends of calls: %w", err)
+	}
+	return nil
+}
+
+// Denials returns the denials counted so far, by pid, ABI, number and error.
+func (t *Tracer) Denials() ([]ProcRow, error) {
+	return t.counted(t.objs.Denied)
+}
+
+// counted reads one of the tables of rows.
+func (t *Tracer) counted(m *ebpf.Map) ([]ProcRow, error) {
+	t.life.RLock()
+	defer t.life.RUnlock()
+	t.rows.Lock()
+	defer t.rows.Unlock()
+	if t.closed {
+		return nil, ErrClosed
+	}
+	return readRows(m)
+}
+
+func readRows(m *ebpf.Map) ([]ProcRow, error) {
+	keys, rows, err := dump(m)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]ProcRow, len(keys))
+	for i, k := range keys {
+		r := rows[i]
+		out[i] = ProcRow{
+			Pid: k.Pid, Comm: cString(r.Comm[:]), ABI: ABI(k.Abi), Nr: k.Nr, Errno: k.Error,
+			Count: r.Count, First: r.First, Last: r.Last,
+		}
+	}
+	slices.SortFunc(out, func(a, b ProcRow) int {
+		return cmp.Or(cmp.Compare(a.Pid, b.Pid), cmp.Compare(a.ABI, b.ABI),
+			cmp.Compare(a.Nr, b.Nr), cmp.Compare(a.Errno, b.Errno))
+	})
+	return out, nil
+}
+
+func clearRows(m *ebpf.Map) error {
+	keys, _, err := dump(m)
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if err := m.Delete(k); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("clear rows per process: %w", err)
+		}
+	}
+	return nil
+}
+
+func dump(m *ebpf.Map) (keys []bpfRowKey, rows []bpfRow, err error) {
+	var k bpfRowKey
+	var r bpfRow
+	it := m.Iterate()
+	for it.Next(&k, &r) {
+		keys, rows = append(keys, k), append(rows, r)
+	}
+	if err := it.Err(); err != nil {
+		return nil, nil, fmt.Errorf("read rows per process: %w", err)
+	}
+	return keys, rows, nil
+}

@@ -1,0 +1,215 @@
+package target
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"speaker/trace/proc"
+)
+
+// preferred are the v1 controllers whose hierarchy tells containers apart,
+// best first: every engine puts every container into these.
+var preferred = []string{"pids", "devices", "memory", "freezer"}
+
+// cgroupOf returns the directory of the cgroup that tells a process best from
+// others: not a root, of a preferred v1 controller or else of v2.
+func cgroupOf(pid int) (string, error) {
+	in, mounts, err := whereIs(pid)
+	if err != nil {
+		return "", err
+	}
+	if dir := pick(in, mounts); isCgroup(dir) {
+		return dir, nil
+	}
+	return "", fmt.Errorf("find cgroup of process %d: no cgroup mount shows it", pid)
+}
+
+func whereIs(pid int) (proc.Membership, []proc.Mount, error) {
+	in, err := proc.Cgroups(pid)
+	if err != nil {
+		return in, nil, err
+	}
+	mounts, err := proc.Mounts()
+	return in, mounts, err
+}
+
+// pick chooses among the hierarchies; "" if no mount shows a cgroup of it.
+func pick(in proc.Membership, mounts []proc.Mount) string {
+	root := ""
+	consider := func(m proc.Mount, path string) (dir string) {
+		if dir = m.Dir(path); path == "/" && root == "" {
+			root = dir
+		}
+		if path == "/" {
+			return ""
+		}
+		return dir
+	}
+	for _, c := range preferred {
+		for _, m := range mounts {
+			if m.Has(c) && in.V1[c] != "" {
+				if dir := consider(m, in.V1[c]); dir != "" {
+					return dir
+				}
+			}
+		}
+	}
+	for _, m := range mounts {
+		if m.V2 && in.V2 != "" {
+			if dir := consider(m, in.V2); dir != "" {
+				return dir
+			}
+		}
+	}
+	return root
+}
+
+// within cuts a membership down to the cgroup that an engine named after a
+// container: what runs in there may have made cgroups of its own below. Without
+// one, the process is not of that container, or not of this host.
+func within(in proc.Membership, id string) proc.Membership {
+	out := proc.Membership{V2: upTo(in.V2, id), V1: map[string]string{}}
+	for c, path := range in.V1 {
+		if p := upTo(path, id); p != "" {
+			out.V1[c] = p
+		}
+	}
+	return out
+}
+
+// upTo is a path up to the first name that has the id in it, "" if none has.
+func upTo(path, id string) string {
+	if len(id) < 12 {
+		return ""
+	}
+	at := strings.Index(path, id)
+	if at < 0 {
+		return ""
+	}
+	if end := strings.IndexByte(path[at:], '/'); end >= 0 {
+		return path[:at+end]
+	}
+	return path
+}
+
+// BootNames returns what to arm the tracer with before a container of an engine
+// is started: the names its cgroup may get, with either cgroup driver, and the
+// v1 controller in whose hierarchy it will be made ("" for v2).
+func BootNames(t Target) (controller string, leafs []string) {
+	leafs = []string{t.ID, "docker-" + t.ID + ".scope"}
+	mounts, err := proc.Mounts()
+	if err != nil {
+		return "", leafs
+	}
+	return bootController(mounts), leafs
+}
+
+// bootController is where engines make cgroups: they go by what is mounted at
+// the usual place, whatever else is mounted beside it.
+func bootController(mounts []proc.Mount) string {
+	for _, m := range mounts {
+		if m.V2 && m.At == "/sys/fs/cgroup" {
+			return ""
+		}
+	}
+	for _, c := range preferred {
+		for _, m := range mounts {
+			if m.Has(c) {
+				return c
+			}
+		}
+	}
+	return ""
+}
+
+// isCgroup reports whether a path is a directory of a cgroup hierarchy.
+func isCgroup(path string) bool {
+	var st unix.Statfs_t
+	if path == "" || unix.Statfs(path, &st) != nil {
+		return false
+	}
+	if uint32(st.Type) != unix.CGROUP_SUPER_MAGIC && uint32(st.Type) != unix.CGROUP2_SUPER_MAGIC {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(path, "cgroup.procs"))
+	return err == nil
+}
+
+// maxPids bounds a list of processes.
+const maxPids = 100_000
+
+// pidsBelow lists the processes of a cgroup and all below it, each once. A
+// cgroup that is gone has none.
+func pidsBelow(path string) ([]int, error) {
+	var out []int
+	seen := map[int]bool{} // v1 may tell a process twice
+	err := filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+		switch {
+		case vanished(err):
+			return nil
+		case err != nil:
+			return err
+		case !d.IsDir():
+			return nil
+		}
+		pids, err := procs(p)
+		if err != nil {
+			return err
+		}
+		for _, pid := range pids {
+			if len(out) == maxPids {
+				return fs.SkipAll
+			}
+			if !seen[pid] {
+				seen[pid] = true
+				out = append(out, pid)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list processes of %s: %w", path, rootCause(err))
+	}
+	return out, nil
+}
+
+// procs reads one cgroup's processes.
+func procs(dir string) ([]int, error) {
+	f, err := os.Open(filepath.Join(dir, "cgroup.procs"))
+	if vanished(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, 16*maxPids))
+	switch {
+	case vanished(err), errors.Is(err, syscall.EOPNOTSUPP):
+		return nil, nil // a threaded cgroup: its processes are told by the one above
+	case err != nil:
+		return nil, err
+	}
+	var out []int
+	for _, f := range strings.Fields(string(b)) {
+		// 0 is a process of a pid namespace that cannot be seen from here.
+		if n, err := strconv.Atoi(f); err == nil && n > 0 {
+			out = append(out, n)
+		}
+	}
+	return out, nil
+}
+
+// vanished reports that a cgroup was removed while it was looked at.
+func vanished(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENODEV)
+}

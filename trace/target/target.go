@@ -1,0 +1,175 @@
+// Package target finds what can be watched: containers of a Docker daemon,
+// cgroups and process trees, with where each one's processes are.
+//
+// Names, images and commands come from engines and containers: hostile bytes.
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"speaker/trace/proc"
+)
+
+// Target is one thing that can be watched. It is a copy: what it says may have
+// changed since.
+type Target struct {
+	Engine  string // "docker", "demo", "run", "cgroup", "process"
+	ID      string
+	Name    string
+	Image   string
+	Command string
+	State   string // "running", "exited", …: the engine's word
+	Created time.Time
+	Pid     int // its first process, in the host's pid namespace; 0: it does not run
+	// CgroupPath is the absolute path of its cgroup's directory, in the
+	// hierarchy that tells it best from others; "" when it does not run, or is
+	// a process whose cgroup cannot be seen.
+	CgroupPath string
+	// SameMountNS says that its program gets no mount namespace of its own at
+	// its exec; see trace.Config.
+	SameMountNS bool
+	// RanBefore says that a container was started before, so that what only its
+	// very first start does (ownership of folders, databases) is done already.
+	RanBefore bool
+}
+
+// Ref returns what Resolve finds the target by.
+func (t Target) Ref() string {
+	switch t.Engine {
+	case "docker":
+		return "docker:" + t.Name
+	case "process":
+		return "pid:" + strconv.Itoa(t.Pid)
+	case "demo", "run":
+		return t.Engine
+	}
+	return "cgroup:" + t.CgroupPath
+}
+
+// Pids lists the target's processes as they are now, in the host's pid
+// namespace: those of its cgroup and the cgroups below it, or of its tree. What
+// has ended has none.
+func (t Target) Pids() ([]int, error) {
+	if t.Engine == "process" {
+		return proc.Tree(t.Pid), nil
+	}
+	if t.CgroupPath == "" {
+		return nil, fmt.Errorf("%s is not running", t.Name)
+	}
+	return pidsBelow(t.CgroupPath)
+}
+
+// FromPid makes a target of a process and its descendants, now and later.
+func FromPid(pid int) (Target, error) {
+	i, err := proc.Read(pid)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Target{}, fmt.Errorf("there is no process %d", pid)
+	case errors.Is(err, proc.ErrThread):
+		return Target{}, fmt.Errorf("%d is a thread, not a process", pid)
+	case err != nil:
+		return Target{}, err
+	case i.Kernel:
+		return Target{}, fmt.Errorf("process %d (%q) is the kernel's own: it makes no calls", pid, i.Comm)
+	case i.State == 'Z' && i.Threads <= 1:
+		return Target{}, fmt.Errorf("process %d (%q) has ended", pid, i.Comm)
+	}
+	t := Target{Engine: "process", ID: strconv.Itoa(pid), Name: i.Comm, Command: cut(strings.Join(i.Cmdline, " ")),
+		State: "running", Pid: pid, SameMountNS: true}
+	t.CgroupPath, _ = cgroupOf(pid) // a tree is watched without it
+	if st, err := os.Stat(fmt.Sprintf("/proc/%d", pid)); err == nil {
+		t.Created = st.ModTime()
+	}
+	return t, nil
+}
+
+// FromCgroup makes a target of a cgroup's directory, of v2 or any v1 controller.
+func FromCgroup(path string) (Target, error) {
+	if !filepath.IsAbs(path) {
+		return Target{}, fmt.Errorf("%s: a cgroup is given by its absolute path (/sys/fs/cgroup/…)", path)
+	}
+	path, err := filepath.EvalSymlinks(path) // of a v1 pair: cpu -> cpu,cpuacct
+	if err != nil {
+		return Target{}, fmt.Errorf("find cgroup: %w", err)
+	}
+	if !isCgroup(path) {
+		return Target{}, fmt.Errorf("%s is not a cgroup directory", path)
+	}
+	pids, err := pidsBelow(path)
+	if err != nil {
+		return Target{}, err
+	}
+	name := filepath.Base(path)
+	t := Target{Engine: "cgroup", ID: path, Name: name, State: "empty", CgroupPath: path, SameMountNS: !looksLikeContainer(name)}
+	if len(pids) > 0 {
+		t.Pid, t.State = pids[0], "running"
+		if i, err := proc.Read(t.Pid); err == nil {
+			t.Command = cut(strings.Join(i.Cmdline, " "))
+		}
+	}
+	if st, err := os.Stat(path); err == nil {
+		t.Created = st.ModTime()
+	}
+	return t, nil
+}
+
+// looksLikeContainer tells the cgroup names that engines give: the id, or
+// "docker-<id>.scope", "libpod-<id>.scope", "cri-containerd-<id>.scope".
+func looksLikeContainer(name string) bool {
+	name = strings.TrimSuffix(name, ".scope")
+	name = name[strings.LastIndexByte(name, '-')+1:]
+	return len(name) == 64 && strings.Trim(name, "0123456789abcdef") == ""
+}
+
+// cut bounds a text that a container chose.
+func cut(s string) string {
+	const most = 4096
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}
+
+// rootCause is the error without the path that was tried: the message names it.
+func rootCause(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// Resolve finds a target by "docker:NAME", "pid:N", "cgroup:/PATH", or without a
+// prefix: a number is a pid, an absolute path a cgroup, all else a container's
+// name or id. dockerHost is the daemon's address, "" the environment's.
+func Resolve(ctx context.Context, dockerHost, ref string) (Target, error) {
+	kind, rest, ok := strings.Cut(ref, ":")
+	if !ok || kind != "docker" && kind != "pid" && kind != "cgroup" {
+		kind, rest = "", ref
+	}
+	n, err := strconv.Atoi(rest)
+	switch {
+	case rest == "":
+		return Target{}, errors.New("no target is named: give docker:NAME, pid:N or cgroup:/PATH")
+	case kind == "pid" && (err != nil || n <= 0):
+		return Target{}, fmt.Errorf("%q is not a pid", rest)
+	case kind == "pid", kind == "" && err == nil && n > 0:
+		return FromPid(n)
+	case kind == "cgroup", kind == "" && strings.HasPrefix(rest, "/"):
+		return FromCgroup(rest)
+	}
+	d, err := NewDocker(dockerHost)
+	if err != nil {
+		return Target{}, err
+	}
+	defer d.Close()
+	return d.Inspect(ctx, rest)
+}

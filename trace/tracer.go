@@ -1,0 +1,327 @@
+package trace
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/rlimit"
+)
+
+// ErrClosed is returned by a Tracer that was closed.
+var ErrClosed = errors.New("tracer is closed")
+
+// Sizes that the C side fixes.
+const (
+	tableABIs   = len(bpfControl{}.Allow)
+	tableNrs    = len(bpfControl{}.Allow[0])
+	tableGroups = int(Exec) + 1
+	chunkSlots  = len(bpfChunk{}.Slot)
+)
+
+// States of a process, as in bpf/trace.bpf.c.
+const (
+	stateOut uint32 = iota
+	stateRuntime
+	stateMain
+	stateRuntimeExec
+	stateExec
+)
+
+// Tracer watches one target. Its methods may be called from several goroutines.
+type Tracer struct {
+	// Close takes life; everybody else shares it. The epoch and the rows have a
+	// lock each besides, and the rings: who drains samples for a screen must not
+	// wait for a snapshot's grace period.
+	life    sync.RWMutex
+	epoch   sync.Mutex
+	rows    sync.Mutex
+	closed  bool
+	objs    bpfObjects
+	links   []link.Link
+	control mapped[bpfControl]
+	table   mapped[bpfBlock]
+	cpus    mapped[bpfCpu]
+	slots   mapped[bpfChunk]
+	barrier *barrier
+	samples *ring
+	events  *ring
+	denials link.Link // sys_exit; nil: not watched
+
+	start     uint64 // of the current epoch
+	startSeen bool
+}
+
+// Open loads the programs, attaches them and marks the processes that are in the
+// target already. Whatever the target does after Open returned is counted. The
+// caller closes the Tracer. See Supported for what Open needs.
+func Open(c Config) (*Tracer, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	if err := Supported(); err != nil {
+		return nil, err
+	}
+	t := &Tracer{}
+	if err := t.open(c); err != nil {
+		t.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *Tracer) open(c Config) error {
+	where := unified
+	var ids []uint64
+	var err error
+	switch {
+	case c.CgroupPath != "":
+		where, ids, err = findCgroup(c.CgroupPath)
+	case len(c.Arm) > 0:
+		where, err = hierarchyByController(c.Controller)
+	}
+	if err != nil {
+		return fmt.Errorf("find cgroup: %w", err)
+	}
+	if err := t.load(c, where); err != nil {
+		return err
+	}
+	if err := t.mapAll(); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := t.objs.Cgroups.Put(id, uint8(1)); err != nil {
+			return fmt.Errorf("tell the kernel of cgroup %d: %w", id, err)
+		}
+	}
+	for _, name := range c.Arm {
+		var leaf bpfLeaf
+		copy(leaf.Name[:], name)
+		if err := t.objs.Armed.Put(leaf, uint8(1)); err != nil {
+			return fmt.Errorf("arm cgroup name %q: %w", name, err)
+		}
+	}
+	return t.begin(c)
+}
+
+// findCgroup returns a cgroup directory's hierarchy and the ids of it and of
+// those below.
+func findCgroup(path string) (hierarchy, []uint64, error) {
+	if !filepath.IsAbs(path) {
+		return hierarchy{}, nil, fmt.Errorf("%s: not an absolute path", path)
+	}
+	path, err := filepath.EvalSymlinks(path) // "cpu" may link to "cpu,cpuacct"
+	if err != nil {
+		return hierarchy{}, nil, err
+	}
+	where, err := hierarchyOf(path)
+	if err != nil {
+		return hierarchy{}, nil, err
+	}
+	ids, err := cgroupIDs(path)
+	return where, ids, err
+}
+
+// load sizes the maps, sets the constants and loads everything.
+func (t *Tracer) load(c Config, where hierarchy) error {
+	if err := rlimit.RemoveMemlock(); err != nil { // kernels before 5.11
+		return fmt.Errorf("lift the limit on locked memory: %w", err)
+	}
+	spec, err := loadBpf()
+	if err != nil {
+		return fmt.Errorf("read eBPF object: %w", err)
+	}
+	ncpu, err := ebpf.PossibleCPU()
+	if err != nil {
+		return fmt.Errorf("count CPUs: %w", err)
+	}
+	pids, err := pidMax()
+	if err != nil {
+		return fmt.Errorf("read pid_max: %w", err)
+	}
+	spec.Maps[bpfMapTable].MaxEntries = uint32(2 * ncpu * tableGroups * tableABIs)
+	spec.Maps[bpfMapCpus].MaxEntries = uint32(ncpu)
+	spec.Maps[bpfMapSlots].MaxEntries = uint32((pids + chunkSlots - 1) / chunkSlots)
+	spec.Maps[bpfMapSamples].MaxEntries = ringSize(c.sampleRate() * ncpu)
+	window := uint32(c.sampleRate()) / 20 // in 50 ms
+	for name, value := range map[string]any{
+		bpfVarNcpu: uint32(ncpu), bpfVarSubsys: where.subsys, bpfVarHierarchy: where.id,
+		bpfVarRootPid: uint32(c.Pid), bpfVarAnyExec: c.SameMountNS,
+		bpfVarWindowSamples: max(window, 1), bpfVarClass: classes(),
+	} {
+		if err := spec.Variables[name].Set(value); err != nil {
+			return fmt.Errorf("set %s in eBPF object: %w", name, err)
+		}
+	}
+	if err := spec.LoadAndAssign(&t.objs, nil); err != nil {
+		return fmt.Errorf("load eBPF programs: %w", err)
+	}
+	return nil
+}
+
+// ringSize is a ring for half a second of samples at the given rate: readers
+// come ten times a second.
+func ringSize(rate int) uint32 {
+	want := rate / 2 * (int(unsafe.Sizeof(bpfSample{})) + 8)
+	size := 1 << 20
+	for size < want && size < 1<<25 {
+		size *= 2
+	}
+	return uint32(size)
+}
+
+func pidMax() (int, error) {
+	b, err := os.ReadFile("/proc/sys/kernel/pid_max")
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err == nil && (n <= 0 || n > 1<<22) {
+		err = fmt.Errorf("%d is out of range", n)
+	}
+	return n, err
+}
+
+func (t *Tracer) mapAll() (err error) {
+	if t.control, err = mapMemory[bpfControl](t.objs.Controls); err != nil {
+		return err
+	}
+	if t.table, err = mapMemory[bpfBlock](t.objs.Table); err != nil {
+		return err
+	}
+	if t.cpus, err = mapMemory[bpfCpu](t.objs.Cpus); err != nil {
+		return err
+	}
+	if t.slots, err = mapMemory[bpfChunk](t.objs.Slots); err != nil {
+		return err
+	}
+	if t.samples, err = newRing(t.objs.Samples); err != nil {
+		return fmt.Errorf("open ring of samples: %w", err)
+	}
+	if t.events, err = newRing(t.objs.Events); err != nil {
+		return fmt.Errorf("open ring of events: %w", err)
+	}
+	t.barrier, err = newBarrier()
+	return err
+}
+
+// begin attaches the programs and marks the processes that are there already.
+// Until that is done, whoever forks or comes is taken for one of them.
+func (t *Tracer) begin(c Config) error {
+	there, later := stateMain, stateRuntimeExec
+	if c.Waiting || len(c.Arm) > 0 {
+		there, later = stateRuntime, stateRuntime
+	}
+	ctl := &t.control.elem[0]
+	atomic.StoreUint32(&ctl.Newcomer, there)
+	t.start = now()
+	progs := []*ebpf.Program{t.objs.OnFork, t.objs.OnExec, t.objs.OnExit, t.objs.OnSignal}
+	if c.Pid == 0 {
+		progs = append(progs, t.objs.OnMkdir, t.objs.OnRmdir, t.objs.OnAttach)
+	}
+	for _, p := range append(progs, t.objs.OnEnter) {
+		l, err := link.AttachTracing(link.TracingOptions{Program: p})
+		if err != nil {
+			return fmt.Errorf("attach %s: %w", p, err)
+		}
+		t.links = append(t.links, l)
+	}
+	if len(c.Arm) > 0 {
+		t.startSeen = true
+		return nil
+	}
+	// Twice, for a tree: a child of a process that was not marked yet may have
+	// got a number which the first pass had gone by.
+	for range 2 {
+		if err := t.seed(); err != nil {
+			return fmt.Errorf("mark the target's processes: %w", err)
+		}
+	}
+	if atomic.LoadUint64(&ctl.Seeded) == 0 {
+		if c.Pid != 0 {
+			return fmt.Errorf("process %d is gone", c.Pid)
+		}
+		later = stateRuntime
+	}
+	t.startSeen = c.Waiting || atomic.LoadUint64(&ctl.Seeded) == 0
+	// An exec of a waiting launcher may have moved it on already.
+	atomic.CompareAndSwapUint32(&ctl.Newcomer, there, later)
+	return nil
+}
+
+func (t *Tracer) seed() error {
+	it, err := link.AttachIter(link.IterOptions{Program: t.objs.Seed})
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	r, err := it.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	_, err = io.Copy(io.Discard, r)
+	return err
+}
+
+// StartSeen reports whether the Tracer was there before the target's first call.
+func (t *Tracer) StartSeen() bool { return t.startSeen }
+
+// Pids returns the processes that are in the target now, by their numbers in the
+// host's pid namespace, ascending. After Close there are none.
+func (t *Tracer) Pids() []int {
+	t.life.RLock()
+	defer t.life.RUnlock()
+	var pids []int
+	for i := range t.slots.elem {
+		for j := range t.slots.elem[i].Slot {
+			if t.slots.elem[i].Slot[j].State != 0 {
+				pids = append(pids, i*chunkSlots+j)
+			}
+		}
+	}
+	return pids
+}
+
+// Close detaches everything and frees it. Calls made after it return ErrClosed
+// or nothing. It may be called twice.
+func (t *Tracer) Close() error {
+	t.life.Lock()
+	defer t.life.Unlock()
+	if t.closed {
+		return nil
+	}
+	t.closed = true
+	var errs []error
+	if t.denials != nil {
+		errs = append(errs, t.denials.Close())
+	}
+	for i := len(t.links) - 1; i >= 0; i-- {
+		errs = append(errs, t.links[i].Close())
+	}
+	for _, r := range []*ring{t.samples, t.events} {
+		if r != nil {
+			errs = append(errs, r.close())
+		}
+	}
+	if t.barrier != nil {
+		errs = append(errs, t.barrier.close())
+	}
+	errs = append(errs, t.control.unmap(), t.table.unmap(), t.cpus.unmap(), t.slots.unmap())
+	if t.objs.OnEnter != nil {
+		errs = append(errs, t.objs.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close tracer: %w", err)
+	}
+	return nil
+}
