@@ -1,0 +1,221 @@
+package session
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// layout is a session file in memory, and where its frames lie.
+type layout struct {
+	bytes  []byte
+	frames [][2]int
+}
+
+func layoutOf(t testing.TB, s *Session) layout {
+	t.Helper()
+	var buf bytes.Buffer
+	if err := s.writeTo(&buf); err != nil {
+		t.Fatal(err)
+	}
+	l := layout{bytes: buf.Bytes()}
+	sc := newScanner(bytes.NewReader(l.bytes), int64(buf.Len()))
+	sc.off = int64(len(magic))
+	for {
+		from := int(sc.off)
+		if _, _, _, err := sc.next(); err != nil {
+			return l
+		}
+		l.frames = append(l.frames, [2]int{from, int(sc.off)})
+	}
+}
+
+// good returns the whole frames that read finds in b.
+func good(t testing.TB, b []byte) (int, Damage) {
+	t.Helper()
+	l := loader{s: New(Meta{}), room: 1 << 30}
+	sc := newScanner(bytes.NewReader(b), int64(len(b)))
+	for {
+		kind, version, body, err := sc.next()
+		if err != nil {
+			break
+		}
+		l.frame(kind, version, body)
+	}
+	l.finish(sc, int64(len(b)))
+	return l.good, l.damage
+}
+
+func TestCutAtEveryByte(t *testing.T) {
+	s, _ := fullSession(t, 60)
+	l := layoutOf(t, s)
+	for cut := range len(l.bytes) {
+		whole := 0
+		torn := cut
+		for _, f := range l.frames {
+			if f[1] <= cut {
+				whole++
+				torn = cut - f[1]
+			}
+		}
+		n, _ := good(t, l.bytes[:cut])
+		if n != whole {
+			t.Fatalf("cut at %d: %d frames, want %d", cut, n, whole)
+		}
+		got, damage, err := read(bytes.NewReader(l.bytes[:cut]), int64(cut))
+		if whole == 0 {
+			if err != ErrNotSession {
+				t.Fatalf("cut at %d: %v", cut, err)
+			}
+			continue
+		}
+		if err != nil || got == nil || !damage.Unclosed || damage.Head {
+			t.Fatalf("cut at %d: %v, %v", cut, damage, err)
+		}
+		if damage.Bytes != int64(torn) || damage.Cut != (torn > 0) {
+			t.Fatalf("cut at %d: lost %d bytes, want %d: %v", cut, damage.Bytes, torn, damage)
+		}
+	}
+}
+
+func TestFlipsCostOnlyTheFramesTheyTouch(t *testing.T) {
+	s, _ := fullSession(t, 400)
+	l := layoutOf(t, s)
+	r := rand.New(rand.NewPCG(5, 6))
+	for range 1500 {
+		b := bytes.Clone(l.bytes)
+		hit := map[int]bool{}
+		for range 1 + r.IntN(4) {
+			at := len(magic) + r.IntN(len(b)-len(magic))
+			b[at] ^= 1 << r.IntN(8)
+			for i, f := range l.frames {
+				if f[0] <= at && at < f[1] {
+					hit[i] = b[at] != l.bytes[at] || hit[i]
+				}
+			}
+		}
+		n, damage := good(t, b)
+		if want := len(l.frames) - len(hit); n < want || damage.BadFrames > 0 {
+			t.Fatalf("%d frames of %d, want %d: %v", n, len(l.frames), want, damage)
+		}
+		if n < len(l.frames) && damage.Bytes == 0 {
+			t.Fatalf("%d frames of %d and nothing said", n, len(l.frames))
+		}
+	}
+}
+
+// A whole frame is found behind any rubbish, also rubbish that looks like the
+// head of a long frame.
+func TestFramesBehindRubbish(t *testing.T) {
+	s, _ := fullSession(t, 20)
+	l := layoutOf(t, s)
+	torn := l.bytes[l.frames[0][0] : l.frames[0][1]-3]
+	big := append(bytes.Clone(marker), 1, 2, 0, 0, 0xff, 0xff, 0x0f, 0, 1, 2, 3, 4)
+	for name, rubbish := range map[string][]byte{
+		"torn frame": torn, "long head": big, "half marker": marker[:2], "zeros": make([]byte, 3*maxPayload),
+	} {
+		b := append(bytes.Clone(l.bytes), rubbish...)
+		b = append(b, l.bytes[l.frames[0][0]:]...)
+		n, damage := good(t, b)
+		if n != 2*len(l.frames) {
+			// Edits and epochs of the second copy are refused by content.
+			n += damage.BadFrames
+		}
+		if n != 2*len(l.frames) {
+			t.Errorf("%s: %d frames, want %d: %v", name, n, 2*len(l.frames), damage)
+		}
+	}
+}
+
+func TestDamagedHeadStillOpens(t *testing.T) {
+	s, epochs := fullSession(t, 20)
+	b := layoutOf(t, s).bytes
+	b[3] ^= 1
+	got, damage, err := read(bytes.NewReader(b), int64(len(b)))
+	if err != nil || !damage.Head || !damage.Any() {
+		t.Fatal(damage, err)
+	}
+	compareRest(t, got, s)
+	compareEpochs(t, got, epochs)
+}
+
+// Hostile files may not ask for time or memory without bound.
+func TestHostileFiles(t *testing.T) {
+	begin := time.Now()
+	fake := append(bytes.Clone(marker), 1, 2, 0, 0, 0, 0, 0x0f, 0, 1, 2, 3, 4)
+	b := append([]byte(magic), bytes.Repeat(fake, 1<<17)...)
+	if _, damage, err := read(bytes.NewReader(b), int64(len(b))); err != ErrNotSession || !damage.GaveUp {
+		t.Error(damage, err)
+	}
+	n := maxFrameEpochs
+	bomb := newFrame(kindEpochs, wireEpochs{Since: make([]int64, n), Took: make([]int64, n), Rows: make([]int, n), Asleep: make([]int, n)})
+	b = []byte(magic)
+	for range 2000 {
+		b = appendFrame(b, bomb)
+	}
+	got, damage, err := read(bytes.NewReader(b), int64(len(b)))
+	if err != nil || !damage.GaveUp {
+		t.Error(damage, err)
+	}
+	if n := len(got.table.starts); n > 1<<23 {
+		t.Errorf("%d epochs of %d bytes", n, len(b))
+	}
+	over := appendFrame([]byte(magic), frame{kindMark, make([]byte, maxUnpacked+1)})
+	if _, damage, err := read(bytes.NewReader(over), int64(len(over))); err != ErrNotSession || damage.BadFrames != 1 {
+		t.Error(damage, err)
+	}
+	if took := time.Since(begin); took > 20*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	s, _ := fullSession(f, 4)
+	f.Add(layoutOf(f, s).bytes)
+	f.Add([]byte(magic))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, _, err := read(bytes.NewReader(b), int64(len(b)))
+		if err == nil {
+			exercise(t, s)
+		}
+	})
+}
+
+// FuzzPayload gets past the checksum: any bytes as the content of any frame.
+func FuzzPayload(f *testing.F) {
+	s, epochs := fullSession(f, 4)
+	for _, x := range append(s.frames(), epochsFrame(epochs)) {
+		f.Add(uint8(x.kind), x.payload)
+	}
+	f.Fuzz(func(t *testing.T, kind uint8, payload []byte) {
+		b := appendFrame([]byte(magic), frame{frameKind(kind), payload})
+		s, _, err := read(bytes.NewReader(b), int64(len(b)))
+		if err == nil {
+			exercise(t, s)
+		}
+	})
+}
+
+// exercise does what a screen does with a session from anywhere, and writes it.
+func exercise(t *testing.T, s *Session) {
+	t.Helper()
+	s.Propose(s.Length())
+	sp, _ := s.Split()
+	s.Policy(sp)
+	s.Policy(Split{At: s.Length() / 2, Stop: s.Length()})
+	s.Timeline(0, s.Length(), 40)
+	s.Rate()
+	s.Completeness()
+	s.Samples()
+	Rehearse(s, sp, s.Policy(sp))
+	var buf bytes.Buffer
+	if err := s.writeTo(&buf); err != nil {
+		t.Fatal(err)
+	}
+	got, damage, err := read(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
+	if err != nil || damage != (Damage{}) {
+		t.Fatalf("saved again: %v, %v", damage, err)
+	}
+	compareRest(t, got, s)
+}

@@ -1,0 +1,32 @@
+// Package session owns what was seen of one target: the exact recording, the
+// marks on its timeline, the splits and the evidence for them, the edits of the
+// policy, what was tried, and the one file that keeps all of it.
+//
+// A Session is only ever added to. Nothing in it depends on the sampled stream,
+// which is for eyes; the sets of calls for any split are computed from the exact
+// tables. Reading, editing and saving a session needs no privilege; recording
+// one needs a Source, which the tracer is.
+//
+// # The file
+//
+// A session file is the 16 bytes "speaker session\n" and then frames, appended
+// as things happen. There is no index. A frame is, in little-endian order:
+//
+//	0   4  marker f5 53 70 6b
+//	4   1  version of the frame, 1
+//	5   1  kind
+//	6   2  zero
+//	8   4  length of the body, at most 1 MiB
+//	12  4  CRC-32C of bytes 0 to 11 and of the body
+//	16     body: one zstd frame that unpacks to one CBOR value, at most 8 MiB
+//
+// The kinds are 1 meta (the last one counts), 2 a run of epochs by column,
+// 3 mark, 4 split (the last one is current), 5 a step in the history of edits
+// (add, undo, redo), 6 trial, 7 a list of samples, 8 the end: the file was
+// closed, 9 what was taken over from another recording (the last one counts).
+// Frames after an end were appended later. The CBOR values are maps with
+// small numbers as keys; the wire types in wire.go and wire_epochs.go say which.
+// Unknown kinds and versions are passed over, and so is everything that is no
+// whole frame: a reader looks for the next marker with a right checksum. So a
+// damaged byte costs the frame it lies in, and a cut the last frame.
+package session

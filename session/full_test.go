@@ -1,0 +1,82 @@
+package session
+
+import (
+	"math/rand/v2"
+	"reflect"
+	"testing"
+	"time"
+
+	"speaker/policy"
+	"speaker/trace"
+)
+
+// fullSession is a session with something of everything, hostile bytes included.
+func fullSession(t testing.TB, epochs int) (*Session, []Epoch) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(3, 4))
+	x := newRun(r, epochs)
+	m := Meta{
+		Target: Target{"docker", "0123abcd", "web\x1b[2J", "nginx", "nginx -g 'daemon off;'"},
+		Kernel: "6.18", Host: "box", Tool: "speaker 0.1",
+		Start: time.Unix(1_700_000_000, 5), Base: 77, StartSeen: true,
+	}
+	s := New(m)
+	for _, e := range x.epochs {
+		if err := s.AddEpoch(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fillRest(s)
+	return s, x.epochs
+}
+
+// fillRest adds one or more of all that is not an epoch.
+func fillRest(s *Session) {
+	s.AddMark(Mark{3 * time.Second, MarkListenWait, 12, "ng\xffinx", "epoll_wait on tcp 0.0.0.0:80"})
+	s.AddMark(Mark{time.Second, MarkUser, 0, "", "here"})
+	s.AddSplit(Split{At: time.Second, How: "guess", By: "user"})
+	s.AddSplit(Split{4 * time.Second, 9 * time.Second, "wait", "proposal", High, []Evidence{
+		{3 * time.Second, true, "it waits"}, {5 * time.Second, false, "it is late"},
+	}})
+	for i := range 4 {
+		s.AddEdit(policy.Edit{At: time.Unix(1_700_000_100, int64(i)), Op: "deny", Call: policy.Call{Nr: uint32(40 + i)}, Phase: policy.Run, Note: "why\x00"})
+	}
+	s.UndoEdit()
+	s.UndoEdit()
+	s.RedoEdit()
+	s.AddTrial(Trial{6 * time.Second, "inject", true, "4 processes"})
+	s.AddSamples([]Sample{
+		{time.Second, 12, 13, trace.Main, policy.Call{Nr: 257}, [6]uint64{1, 2, 3, 4, 5, 1 << 63}, "nginx", "/etc/\xfe"},
+		{2 * time.Second, 12, 12, trace.Exec, policy.Call{ABI: policy.I386, Nr: 5}, [6]uint64{}, "sh", ""},
+	})
+}
+
+// compareRest compares all but the epochs.
+func compareRest(t *testing.T, got, want *Session) {
+	t.Helper()
+	same := func(what string, a, b any) {
+		t.Helper()
+		if !reflect.DeepEqual(a, b) {
+			t.Errorf("%s is\n%+v, want\n%+v", what, a, b)
+		}
+	}
+	gm, wm := got.Meta(), want.Meta()
+	if !gm.Start.Equal(wm.Start) {
+		t.Errorf("start is %v, want %v", gm.Start, wm.Start)
+	}
+	gm.Start = wm.Start
+	same("meta", gm, wm)
+	same("marks", got.Marks(), want.Marks())
+	same("splits", got.Splits(), want.Splits())
+	same("trials", got.Trials(), want.Trials())
+	same("samples", got.FirstSamples(), want.FirstSamples())
+	same("undone", got.Undone(), want.Undone())
+	ge, we := got.Edits(), want.Edits()
+	for i := range min(len(ge), len(we)) {
+		if !ge[i].At.Equal(we[i].At) {
+			t.Errorf("edit %d is of %v, want %v", i, ge[i].At, we[i].At)
+		}
+		ge[i].At = we[i].At
+	}
+	same("edits", ge, we)
+}

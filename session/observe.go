@@ -1,0 +1,129 @@
+package session
+
+import (
+	"slices"
+	"time"
+
+	"speaker/policy"
+	"speaker/trace"
+)
+
+// Observed returns what the recording saw in each phase when it is cut at sp.
+//
+// The sets are exact, also within an epoch: a call is in boot when its first use
+// is at or before At, and in run when a use comes after At (and, with a stop
+// mark, an epoch's first at or before Stop). A call that a thread was seen
+// asleep in after At belongs to run as well, whenever it was entered. Counts of
+// the one epoch that a split cuts are shared out by time.
+//
+// Init and exec are groups of their own, whatever the time.
+func (s *Session) Observed(sp Split) policy.Observed {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.observed(sp)
+}
+
+func (s *Session) observed(sp Split) policy.Observed {
+	out := policy.Observed{}
+	for _, w := range sp.windows() {
+		if uses := s.uses(w); len(uses) > 0 {
+			out[w.phase] = uses
+		}
+	}
+	s.addLearned(out)
+	return out
+}
+
+// Policy returns what is allowed when the recording is cut at sp: what was
+// observed, the essentials, and the edits.
+func (s *Session) Policy(sp Split) policy.Policy {
+	s.mu.RLock()
+	obs, edits := s.observed(sp), slices.Clone(s.edits)
+	s.mu.RUnlock()
+	return policy.Derive(obs, edits)
+}
+
+// window is one phase's share of a recording: uses after from, up to and
+// including to, of one group.
+type window struct {
+	phase    policy.Phase
+	group    trace.Group
+	from, to time.Duration
+}
+
+// windows returns the share of each phase.
+func (sp Split) windows() []window {
+	w := []window{
+		{policy.Init, trace.Init, always, never},
+		{policy.Boot, trace.Main, always, sp.At},
+		{policy.Run, trace.Main, sp.At, never},
+		{policy.Exec, trace.Exec, always, never},
+	}
+	if sp.Stop > sp.At {
+		w[2].to = sp.Stop
+		w = append(w, window{policy.Stop, trace.Main, sp.Stop, never})
+	}
+	return w
+}
+
+// PhaseAt returns the phase of the program itself at t.
+func (sp Split) PhaseAt(t time.Duration) policy.Phase {
+	switch {
+	case t <= sp.At:
+		return policy.Boot
+	case sp.Stop > sp.At && t > sp.Stop:
+		return policy.Stop
+	}
+	return policy.Run
+}
+
+// uses returns the uses in w, ordered by call.
+func (s *Session) uses(w window) []policy.Use {
+	t := &s.table
+	byCall := map[policy.Call]policy.Use{}
+	for _, c := range t.order {
+		if c.group != w.group {
+			continue
+		}
+		if u, ok := c.window(w.from, w.to, t.starts); ok {
+			byCall[c.call] = policy.Use{Call: c.call, Count: u.count, First: u.first, Last: u.last}
+		}
+	}
+	if from, to, ok := s.asleep(w); ok {
+		for call, f := range t.flights {
+			if t.in(f, from, to) {
+				u := byCall[call]
+				u.Call, u.InFlight = call, true
+				byCall[call] = u
+			}
+		}
+	}
+	out := make([]policy.Use, 0, len(byCall))
+	for _, u := range byCall {
+		out = append(out, u)
+	}
+	slices.SortFunc(out, func(a, b policy.Use) int { return compareCalls(a.Call, b.Call) })
+	return out
+}
+
+// asleep narrows w to the time in which sleeping threads count for it. Who
+// sleeps is not known by group: until the program's first own call it is the
+// container runtime, from then on the program.
+func (s *Session) asleep(w window) (from, to time.Duration, ok bool) {
+	begin := always
+	if s.meta.StartSeen {
+		begin = never
+		for _, c := range s.table.order {
+			if c.group == trace.Main {
+				begin = min(begin, c.first)
+			}
+		}
+	}
+	switch w.group {
+	case trace.Init:
+		return w.from, min(w.to, begin), s.meta.StartSeen
+	case trace.Main:
+		return max(w.from, begin), w.to, true
+	}
+	return 0, 0, false
+}

@@ -1,0 +1,257 @@
+package session
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"speaker/policy"
+	"speaker/trace"
+)
+
+// ErrNotSession is returned for a file that holds no session at all.
+var ErrNotSession = errors.New("not a session file")
+
+// Damage is what a session file lost.
+type Damage struct {
+	// Bytes and Places count what is no whole frame; Cut is set when the last
+	// of them is the end of the file.
+	Bytes  int64
+	Places int
+	Cut    bool
+	// BadFrames are whole and make no sense; NewerFrames are of a kind or
+	// version that this program does not know.
+	BadFrames, NewerFrames int
+	// Head is set when the first bytes of the file are not those of a session.
+	Head bool
+	// Unclosed is set when the file was not closed: what recorded it was
+	// killed, or is still recording.
+	Unclosed bool
+	// GaveUp is set when the rest of the file was left out because it asks for
+	// more memory or time than a file of its size may.
+	GaveUp bool
+}
+
+// Any reports whether anything was lost. A file that was merely not closed may
+// lack its last second; that alone is not counted.
+func (d Damage) Any() bool {
+	return d.Bytes > 0 || d.BadFrames > 0 || d.NewerFrames > 0 || d.Head || d.GaveUp
+}
+
+// String says in one line what was lost; "" when nothing was.
+func (d Damage) String() string {
+	var out []string
+	say := func(when bool, format string, args ...any) {
+		if when {
+			out = append(out, fmt.Sprintf(format, args...))
+		}
+	}
+	say(d.Head, "the head of the file is damaged")
+	say(d.Places > 0, "%s lost in %s", count(int(d.Bytes), "byte"), count(d.Places, "place"))
+	say(d.Cut, "the end is cut off")
+	say(d.BadFrames > 0, "%s left out", count(d.BadFrames, "senseless frame"))
+	say(d.NewerFrames > 0, "%s of a newer version left out", count(d.NewerFrames, "frame"))
+	say(d.GaveUp, "the rest was left out: the file asks for too much")
+	say(d.Unclosed, "the recording was not closed: its last second may be missing")
+	return strings.Join(out, "; ")
+}
+
+// Open reads a session file, from any source: sizes are checked before anything
+// is allocated, and what is damaged is passed over and told in Damage. It needs
+// no privilege and changes nothing. The error is ErrNotSession for a file
+// without a single good frame.
+func Open(path string) (*Session, Damage, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, Damage{}, fmt.Errorf("open session: %w", err)
+	}
+	defer f.Close()
+	return openFile(f)
+}
+
+// OpenAppend opens a session file as Open does, and goes on writing to it: the
+// Writer is attached, and the caller closes it. Nothing that is in the file is
+// changed. It fails while another process writes the file.
+func OpenAppend(path string) (*Session, *Writer, Damage, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+	if err != nil {
+		return nil, nil, Damage{}, fmt.Errorf("open session: %w", err)
+	}
+	if err := lock(f); err != nil {
+		return nil, nil, Damage{}, errors.Join(err, f.Close())
+	}
+	s, damage, err := openFile(f)
+	if err != nil {
+		return nil, nil, damage, errors.Join(err, f.Close())
+	}
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, nil, damage, errors.Join(fmt.Errorf("open session: %w", err), f.Close())
+	}
+	w := newWriter(path, f, size)
+	s.log = w
+	return s, w, damage, nil
+}
+
+func openFile(f *os.File) (*Session, Damage, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return nil, Damage{}, fmt.Errorf("open session: %w", err)
+	}
+	if !st.Mode().IsRegular() {
+		return nil, Damage{}, fmt.Errorf("open session: %s: %w", f.Name(), ErrNotSession)
+	}
+	s, damage, err := read(f, st.Size())
+	if err != nil {
+		return nil, damage, fmt.Errorf("open session: %s: %w", f.Name(), err)
+	}
+	return s, damage, nil
+}
+
+// loader builds a session from frames.
+type loader struct {
+	s      *Session
+	damage Damage
+	room   int64 // bytes that frames may still unpack to
+	good   int   // frames
+	ended  bool
+}
+
+func read(r io.ReaderAt, size int64) (*Session, Damage, error) {
+	head := make([]byte, len(magic))
+	if _, err := r.ReadAt(head, 0); err != nil && err != io.EOF {
+		return nil, Damage{}, fmt.Errorf("read session: %w", err)
+	}
+	// An honest file packs at most about tenfold: this bounds the memory that
+	// a hostile one can ask for by its own size.
+	l := loader{s: New(Meta{}), room: 32*size + 16<<20}
+	l.damage.Head = !bytes.Equal(head, []byte(magic))
+	sc := newScanner(r, size)
+	if !l.damage.Head {
+		sc.off = int64(len(magic))
+	}
+	for {
+		kind, version, body, err := sc.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if errors.Is(err, errWork) {
+			l.damage.GaveUp = true
+			break
+		}
+		if err != nil {
+			return nil, l.damage, err
+		}
+		if !l.frame(kind, version, body) {
+			break
+		}
+	}
+	l.finish(sc, size)
+	if l.good == 0 {
+		return nil, l.damage, ErrNotSession
+	}
+	return l.s, l.damage, nil
+}
+
+// finish tells what the scanner passed over.
+func (l *loader) finish(sc *scanner, size int64) {
+	for _, b := range sc.bad {
+		l.damage.Places++
+		l.damage.Bytes += b.to - b.from
+		l.damage.Cut = b.to == size
+	}
+	l.damage.Unclosed = !l.ended
+}
+
+// frame takes one frame, and reports whether reading should go on.
+func (l *loader) frame(kind frameKind, version byte, body []byte) bool {
+	if version != frameVersion || kind < kindMeta || kind > kindLearned {
+		l.damage.NewerFrames++
+		return true
+	}
+	payload, err := unpack(body)
+	if l.room -= int64(len(payload)); l.room < 0 {
+		l.damage.GaveUp = true
+		return false
+	}
+	if err == nil {
+		err = l.apply(kind, payload)
+	}
+	if err != nil {
+		l.damage.BadFrames++
+		return true
+	}
+	l.good++
+	l.ended = kind == kindEnd
+	return true
+}
+
+// apply adds what a payload holds to the session.
+func (l *loader) apply(kind frameKind, payload []byte) error {
+	s := l.s
+	switch kind {
+	case kindMeta:
+		return apply(payload, func(w wireMeta) error { s.SetMeta(w.meta()); return nil })
+	case kindEpochs:
+		return apply(payload, func(w wireEpochs) error { return w.epochs(s.AddEpoch) })
+	case kindMark:
+		return apply(payload, func(w wireMark) error { s.AddMark(w.mark()); return nil })
+	case kindSplit:
+		return apply(payload, func(w wireSplit) error { s.AddSplit(w.split()); return nil })
+	case kindTrial:
+		return apply(payload, func(w wireTrial) error { s.AddTrial(w.trial()); return nil })
+	case kindEdit:
+		return apply(payload, l.edit)
+	case kindSample:
+		return apply(payload, l.samples)
+	case kindLearned:
+		return apply(payload, l.learned)
+	}
+	return nil
+}
+
+// apply decodes a payload and hands it on.
+func apply[T any](payload []byte, f func(T) error) error {
+	v, err := decode[T](payload)
+	if err != nil {
+		return err
+	}
+	return f(v)
+}
+
+func (l *loader) learned(ws []wireLearned) error {
+	for _, w := range ws {
+		if w.Phase > uint8(policy.Exec) || w.ABI > policy.ARM64 {
+			return errFrame
+		}
+	}
+	l.s.change(func() { l.s.takeLearned(ws) })
+	return nil
+}
+
+func (l *loader) edit(w wireEdit) error {
+	if w.ABI > policy.ARM64 {
+		return errFrame
+	}
+	ok := false
+	l.s.change(func() { ok = l.s.edit(w.Step, w.edit()) })
+	if !ok {
+		return errFrame
+	}
+	return nil
+}
+
+func (l *loader) samples(ws []wireSample) error {
+	var xs []Sample
+	for _, w := range ws {
+		if w.Group > trace.Exec || w.ABI > policy.ARM64 {
+			return errFrame
+		}
+		xs = append(xs, w.sample())
+	}
+	l.s.AddSamples(xs)
+	return nil
+}

@@ -1,0 +1,36 @@
+package session
+
+import (
+	"speaker/policy"
+	"speaker/trace/proc"
+)
+
+// Proc is the Probe that reads /proc. For processes of other users it needs
+// CAP_SYS_PTRACE; without it nothing is seen to sleep.
+type Proc struct{}
+
+// InFlight returns the calls that threads of pids are asleep in, each once.
+func (Proc) InFlight(pids []int) []policy.Call {
+	out := []policy.Call{}
+	seen := map[policy.Call]bool{}
+	for _, t := range proc.Threads(pids) {
+		c := policy.Call{ABI: policy.ABI(t.ABI), Nr: uint32(t.Nr)}
+		if t.Nr >= 0 && !seen[c] {
+			seen[c] = true
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// ListenWaits returns the threads of pids that are asleep on a listening socket.
+func (Proc) ListenWaits(pids []int) []ListenWait {
+	var out []ListenWait
+	for _, w := range proc.ListenWaits(pids) {
+		out = append(out, ListenWait{
+			Pid: uint32(w.Pid), Comm: w.Comm,
+			Call: policy.Call{ABI: policy.ABI(w.ABI), Nr: w.Nr}, Addr: w.Addr,
+		})
+	}
+	return out
+}

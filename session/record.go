@@ -1,0 +1,223 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"speaker/policy"
+	"speaker/trace"
+)
+
+// Source is where a recording comes from: the tracer, or a fake of it.
+type Source interface {
+	Snapshot() (trace.Snapshot, error)
+	Samples([]trace.Sample) []trace.Sample
+	Events([]trace.Event) []trace.Event
+	Pids() []int
+	StartSeen() bool
+	Close() error
+}
+
+// Options say how to record. The zero value is good.
+type Options struct {
+	Epoch  time.Duration    // length of an epoch; default 100 ms
+	OnTick func()           // called after every epoch, from the recording goroutine
+	Now    func() uint64    // CLOCK_MONOTONIC ns
+	Tick   <-chan time.Time // ends the epochs instead of a ticker
+}
+
+// maxFailures is how many snapshots in a row may fail before recording ends.
+const maxFailures = 50
+
+// Recorder folds what a Source tells into a session, epoch by epoch.
+type Recorder struct {
+	s      *Session
+	src    Source
+	opts   Options
+	watch  watcher
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	samples  []trace.Sample
+	events   []trace.Event
+	failures int
+	outside  map[uint32]bool // processes that are not the program's: the runtime's, and what entered later
+	alive    bool            // there was a process at the last tick
+	started  bool            // the program's first exec was seen
+
+	mu  sync.Mutex
+	err error
+}
+
+// Record starts recording src into s, and, with w, into w's file. Probe, which
+// may be nil, looks at the target's processes. It goes on until ctx ends or Stop
+// is called; then it takes the last epoch and closes src. The caller closes w.
+func Record(ctx context.Context, s *Session, w *Writer, src Source, probe Probe, opts Options) *Recorder {
+	if opts.Epoch <= 0 {
+		opts.Epoch = 100 * time.Millisecond
+	}
+	if opts.Now == nil {
+		opts.Now = monotonic
+	}
+	if w != nil {
+		s.Attach(w)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	r := &Recorder{
+		s: s, src: src, opts: opts, cancel: cancel, done: make(chan struct{}),
+		watch:   watcher{probe: probe, seen: map[waitKey]bool{}},
+		outside: map[uint32]bool{},
+	}
+	go r.run(ctx)
+	return r
+}
+
+// monotonic is CLOCK_MONOTONIC in nanoseconds.
+func monotonic() uint64 {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
+		panic(err) // every kernel has it
+	}
+	return uint64(t.Nano())
+}
+
+// Stop ends the recording, last epoch included, and returns what Err returns.
+func (r *Recorder) Stop() error {
+	r.cancel()
+	<-r.done
+	return r.Err()
+}
+
+// Done is closed when the recording has ended.
+func (r *Recorder) Done() <-chan struct{} { return r.done }
+
+// Err is what went wrong last, or nil. What the file did not take is the
+// Writer's to tell.
+func (r *Recorder) Err() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
+}
+
+func (r *Recorder) run(ctx context.Context) {
+	defer close(r.done)
+	defer r.cancel()
+	tick := r.opts.Tick
+	if tick == nil {
+		t := time.NewTicker(r.opts.Epoch)
+		defer t.Stop()
+		tick = t.C
+	}
+	for r.failures < maxFailures {
+		select {
+		case <-tick:
+			r.tick()
+		case <-ctx.Done():
+			r.tick()
+			r.failures = maxFailures
+		}
+		if r.opts.OnTick != nil {
+			r.opts.OnTick()
+		}
+	}
+	if err := r.src.Close(); err != nil && r.Err() == nil {
+		r.fail(fmt.Errorf("close source: %w", err))
+	}
+}
+
+// tick ends one epoch and takes all that came with it.
+func (r *Recorder) tick() {
+	pids := r.src.Pids()
+	at := r.opts.Now()
+	r.events = r.src.Events(r.events[:0])
+	for _, e := range r.events {
+		r.follow(e)
+	}
+	inFlight, waits := r.watch.look(r.own(pids))
+	snap, err := r.src.Snapshot()
+	if err != nil {
+		r.missed(err)
+	} else {
+		r.epoch(snap, inFlight)
+	}
+	meta := r.s.Meta()
+	for _, e := range r.events {
+		if m, ok := r.mark(meta, e); ok {
+			r.s.AddMark(m)
+		}
+	}
+	for _, w := range waits {
+		r.s.AddMark(w.mark(meta.Offset(at)))
+	}
+	r.samples = r.src.Samples(r.samples[:0])
+	r.addSamples(meta)
+	if r.alive && len(pids) == 0 {
+		r.s.AddMark(Mark{At: meta.Offset(at), Kind: MarkEnded, Text: "the last process is gone"})
+	}
+	r.alive = len(pids) > 0
+}
+
+// epoch adds a snapshot. The first one says where time begins, if nothing else
+// did.
+func (r *Recorder) epoch(snap trace.Snapshot, inFlight []policy.Call) {
+	m := r.s.Meta()
+	seen := r.src.StartSeen()
+	if m.Base == 0 || m.StartSeen != seen {
+		m.StartSeen = seen
+		if m.Base == 0 {
+			m.Base = snap.Start
+			m.Start = time.Now().Add(-time.Duration(r.opts.Now() - snap.Start))
+		}
+		r.s.SetMeta(m)
+	}
+	e := Epoch{
+		Start: m.Offset(snap.Start), End: m.Offset(snap.End),
+		Rows: make([]Row, 0, len(snap.Rows)), InFlight: inFlight, Lost: snap.Lost,
+	}
+	for _, row := range snap.Rows {
+		if row.Count == 0 {
+			continue
+		}
+		e.Rows = append(e.Rows, Row{
+			Group: row.Group, Call: policy.Call{ABI: policy.ABI(row.ABI), Nr: row.Nr},
+			Count: row.Count, First: m.Offset(row.First), Last: m.Offset(row.Last),
+		})
+	}
+	if err := r.s.AddEpoch(e); err != nil {
+		r.missed(err)
+		return
+	}
+	r.failures = 0
+	r.fail(nil)
+}
+
+// missed notes an epoch that could not be had, once for many in a row.
+func (r *Recorder) missed(err error) {
+	if r.failures++; r.failures == 1 {
+		m := r.s.Meta()
+		r.s.AddMark(Mark{At: m.Offset(r.opts.Now()), Kind: MarkGap, Text: "an epoch was missed: " + err.Error()})
+	}
+	if errors.Is(err, trace.ErrClosed) {
+		r.failures = maxFailures
+	}
+	r.fail(fmt.Errorf("record: %w", err))
+}
+
+func (r *Recorder) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
+}
+
+func (r *Recorder) addSamples(m Meta) {
+	xs := make([]Sample, len(r.samples))
+	for i, x := range r.samples {
+		xs[i] = m.SampleOf(x)
+	}
+	r.s.AddSamples(xs)
+}

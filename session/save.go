@@ -1,0 +1,167 @@
+package session
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// batch is how many epochs are read under one lock, and go into one frame, when
+// a whole session is written.
+const batch = 50
+
+// Attach makes the session write everything that is added from now on to w, and
+// first what it holds already. Attaching the same Writer again does nothing. The
+// caller closes w.
+func (s *Session) Attach(w *Writer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.log == w {
+		return
+	}
+	for _, f := range s.frames() {
+		w.put(f)
+	}
+	for r := s.table.reader(); ; {
+		e, ok := r.read()
+		if !ok {
+			break
+		}
+		w.putEpoch(e)
+	}
+	s.log = w
+}
+
+// frames returns all but the epochs, as frames. Call it with the lock held.
+func (s *Session) frames() []frame {
+	out := []frame{metaFrame(s.meta)}
+	for _, m := range s.marks {
+		out = append(out, markFrame(m))
+	}
+	for _, sp := range s.splits {
+		out = append(out, splitFrame(sp))
+	}
+	for _, t := range s.trials {
+		out = append(out, trialFrame(t))
+	}
+	for _, e := range s.edits {
+		out = append(out, editFrame(editAdd, e))
+	}
+	for i := range s.undone {
+		out = append(out, editFrame(editAdd, s.undone[len(s.undone)-1-i]))
+	}
+	for _, e := range s.undone {
+		out = append(out, editFrame(editUndo, e))
+	}
+	if s.learned != nil {
+		out = append(out, learnedFrame(s.learned))
+	}
+	newest := s.samples.since(0)
+	kept := slices.DeleteFunc(s.samples.firsts(), func(x Sample) bool { return slices.Contains(newest, x) })
+	kept = append(kept, newest...)
+	for len(kept) > 0 {
+		n := min(len(kept), 256)
+		out = append(out, sampleFrame(kept[:n]...))
+		kept = kept[n:]
+	}
+	return out
+}
+
+// Save writes the whole session into a new file, readable by its owner alone. It
+// never overwrites one: an existing path is an error that is fs.ErrExist. The
+// file appears whole or not at all.
+func Save(path string, s *Session) error {
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("save session: %w", &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist})
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".speaker-*") // 0600
+	if err != nil {
+		return fmt.Errorf("save session: %w", err)
+	}
+	err = s.writeTo(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("save session: %w", errors.Join(err, os.Remove(f.Name())))
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// writeTo writes the session as it is now. The recorder is held up by no more
+// than a batch of epochs.
+func (s *Session) writeTo(to io.Writer) error {
+	w := bufio.NewWriterSize(to, 1<<16)
+	put := func(f frame) error {
+		_, err := w.Write(appendFrame(nil, f))
+		return err
+	}
+	s.mu.RLock()
+	frames, r, n := s.frames(), s.table.reader(), len(s.table.starts)
+	s.mu.RUnlock()
+	if _, err := w.WriteString(magic); err != nil {
+		return err
+	}
+	for _, f := range frames {
+		if err := put(f); err != nil {
+			return err
+		}
+	}
+	for r.next < n {
+		s.mu.RLock()
+		epochs, rows := []Epoch(nil), 0
+		for r.next < n && len(epochs) < batch && rows < maxFrameRows/2 {
+			e, _ := r.read()
+			epochs, rows = append(epochs, e), rows+len(e.Rows)
+		}
+		s.mu.RUnlock()
+		if err := put(epochsFrame(epochs)); err != nil {
+			return err
+		}
+	}
+	if err := put(newFrame(kindEnd, struct{}{})); err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+// rename moves a file to a path that does not exist.
+func rename(from, to string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EEXIST):
+		return &fs.PathError{Op: "create", Path: to, Err: fs.ErrExist}
+	}
+	// Old kernels and some file systems know no RENAME_NOREPLACE; a link does
+	// not replace either.
+	if err := os.Link(from, to); err != nil {
+		return err
+	}
+	return os.Remove(from)
+}
+
+// syncDir makes a new name in dir survive a power cut.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil // a folder that may be written and not read
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("sync folder: %w", err)
+	}
+	return nil
+}

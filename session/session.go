@@ -1,0 +1,211 @@
+package session
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"speaker/policy"
+)
+
+// The most that a session keeps of what is not the exact table. What is over is
+// counted and said by Completeness.
+const (
+	maxMarks   = 50_000
+	maxOneKind = 2_000 // marks of one kind, but for the user's own, stops, gaps, and exits of servers
+	maxSplits  = 10_000
+	maxEdits   = 100_000
+	maxTrials  = 10_000
+)
+
+// Session is one recording and all that was made of it. It is safe for
+// concurrent use; what its methods return are copies.
+type Session struct {
+	mu      sync.RWMutex
+	meta    Meta
+	table   table
+	marks   []Mark
+	kinds   map[string]int  // marks by kind
+	servers map[uint32]bool // pids that waited on a listening socket
+	unkept  uint64          // marks that met a full list
+	splits  []Split
+	edits   []policy.Edit
+	undone  []policy.Edit // newest undone last
+	trials  []Trial
+	learned []learned // from another recording
+	samples samples
+	log     *Writer // nil: not on disk
+
+	generation atomic.Uint64
+}
+
+// New returns an empty session.
+func New(m Meta) *Session {
+	return &Session{
+		meta:    m.clipped(),
+		table:   newTable(),
+		kinds:   map[string]int{},
+		servers: map[uint32]bool{},
+		samples: newSamples(),
+	}
+}
+
+// Generation is a number that grows whenever anything in the session changes.
+func (s *Session) Generation() uint64 { return s.generation.Load() }
+
+// Meta returns what is known of the recording as a whole.
+func (s *Session) Meta() Meta {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.meta
+}
+
+// SetMeta replaces what is known of the recording as a whole.
+func (s *Session) SetMeta(m Meta) {
+	s.change(func() {
+		s.meta = m.clipped()
+		s.put(metaFrame(s.meta))
+	})
+}
+
+// Length is the end of the last epoch.
+func (s *Session) Length() time.Duration {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.table.length()
+}
+
+// AddEpoch appends one epoch to the recording. An epoch that comes before the
+// one before it, or that makes no sense, is refused with ErrEpoch.
+func (s *Session) AddEpoch(e Epoch) (err error) {
+	s.change(func() {
+		if err = s.table.check(e); err != nil {
+			return
+		}
+		s.table.add(e)
+		if s.log != nil {
+			s.log.putEpoch(e)
+		}
+	})
+	return err
+}
+
+// AddMark adds an instant that means something.
+func (s *Session) AddMark(m Mark) {
+	s.change(func() {
+		if m = m.clipped(); s.keepMark(m) {
+			s.marks = append(s.marks, m)
+			s.put(markFrame(m))
+		}
+	})
+}
+
+// keepMark decides whether m is kept: a storm of forks must not crowd out the
+// marks that a split rests on.
+func (s *Session) keepMark(m Mark) bool {
+	most := maxOneKind
+	switch {
+	case !inRange(m.At):
+		return false
+	case m.Kind == MarkUser, m.Kind == MarkStop, m.Kind == MarkGap, m.Kind == MarkEnded:
+		most = maxMarks / 4
+	case m.Kind == MarkExit && s.servers[m.Pid]:
+		most = 2 * maxOneKind
+	}
+	if len(s.marks) >= maxMarks || s.kinds[m.Kind] >= most {
+		s.unkept++
+		return false
+	}
+	s.kinds[m.Kind]++
+	if m.Kind == MarkListenWait {
+		s.servers[m.Pid] = true
+	}
+	return true
+}
+
+// Marks returns the marks in the order of time.
+func (s *Session) Marks() []Mark {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.sortedMarks()
+}
+
+func (s *Session) sortedMarks() []Mark {
+	out := slices.Clone(s.marks)
+	byTime := func(a, b Mark) int { return cmp.Compare(a.At, b.At) }
+	if !slices.IsSortedFunc(out, byTime) {
+		slices.SortStableFunc(out, byTime)
+	}
+	return out
+}
+
+// AddSplit makes sp the current split. The earlier ones are kept.
+func (s *Session) AddSplit(sp Split) {
+	s.change(func() {
+		sp = sp.clipped()
+		if len(s.splits) >= maxSplits {
+			s.splits = slices.Delete(s.splits, 0, maxSplits/2)
+		}
+		s.splits = append(s.splits, sp)
+		s.put(splitFrame(sp))
+	})
+}
+
+// Splits returns all splits, oldest first.
+func (s *Session) Splits() []Split {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out := slices.Clone(s.splits)
+	for i := range out {
+		out[i].Evidence = slices.Clone(out[i].Evidence)
+	}
+	return out
+}
+
+// Split returns the current split, and whether there is one.
+func (s *Session) Split() (Split, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if len(s.splits) == 0 {
+		return Split{}, false
+	}
+	sp := s.splits[len(s.splits)-1]
+	sp.Evidence = slices.Clone(sp.Evidence)
+	return sp, true
+}
+
+// AddTrial notes what was tried on the target.
+func (s *Session) AddTrial(t Trial) {
+	s.change(func() {
+		t = t.clipped()
+		if len(s.trials) >= maxTrials {
+			s.trials = slices.Delete(s.trials, 0, maxTrials/2)
+		}
+		s.trials = append(s.trials, t)
+		s.put(trialFrame(t))
+	})
+}
+
+// Trials returns what was tried, oldest first.
+func (s *Session) Trials() []Trial {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Clone(s.trials)
+}
+
+// change runs f under the lock and counts the change.
+func (s *Session) change(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+	s.generation.Add(1)
+}
+
+// put hands a frame to the file, if there is one. Call it with the lock held.
+func (s *Session) put(f frame) {
+	if s.log != nil {
+		s.log.put(f)
+	}
+}

@@ -1,0 +1,181 @@
+package session
+
+import (
+	"time"
+
+	"speaker/policy"
+	"speaker/trace"
+)
+
+// The wire types are what the frames hold, as CBOR maps with small numbers for
+// keys. Fields may be added; a number is never given another meaning. Times in a
+// recording are nanoseconds from its start, other times Unix nanoseconds.
+
+type wireMeta struct {
+	Engine    string `cbor:"1,keyasint,omitempty"`
+	ID        string `cbor:"2,keyasint,omitempty"`
+	Name      string `cbor:"3,keyasint,omitempty"`
+	Image     string `cbor:"4,keyasint,omitempty"`
+	Command   string `cbor:"5,keyasint,omitempty"`
+	Kernel    string `cbor:"6,keyasint,omitempty"`
+	Host      string `cbor:"7,keyasint,omitempty"`
+	Tool      string `cbor:"8,keyasint,omitempty"`
+	Start     int64  `cbor:"9,keyasint"`
+	Base      uint64 `cbor:"10,keyasint"`
+	StartSeen bool   `cbor:"11,keyasint"`
+}
+
+func metaFrame(m Meta) frame {
+	start := int64(0) // stands for a zero time, which has no UnixNano
+	if !m.Start.IsZero() {
+		start = m.Start.UnixNano()
+	}
+	return newFrame(kindMeta, wireMeta{
+		m.Target.Engine, m.Target.ID, m.Target.Name, m.Target.Image, m.Target.Command,
+		m.Kernel, m.Host, m.Tool, start, m.Base, m.StartSeen,
+	})
+}
+
+func (w wireMeta) meta() Meta {
+	m := Meta{
+		Target: Target{w.Engine, w.ID, w.Name, w.Image, w.Command},
+		Kernel: w.Kernel, Host: w.Host, Tool: w.Tool, Base: w.Base, StartSeen: w.StartSeen,
+	}
+	if w.Start != 0 {
+		m.Start = time.Unix(0, w.Start)
+	}
+	return m
+}
+
+type wireMark struct {
+	At   int64  `cbor:"1,keyasint"`
+	Kind string `cbor:"2,keyasint"`
+	Pid  uint32 `cbor:"3,keyasint,omitempty"`
+	Comm string `cbor:"4,keyasint,omitempty"`
+	Text string `cbor:"5,keyasint,omitempty"`
+}
+
+func markFrame(m Mark) frame {
+	return newFrame(kindMark, wireMark{int64(m.At), m.Kind, m.Pid, m.Comm, m.Text})
+}
+
+func (w wireMark) mark() Mark {
+	return Mark{time.Duration(w.At), w.Kind, w.Pid, w.Comm, w.Text}
+}
+
+type wireEvidence struct {
+	At   int64  `cbor:"1,keyasint"`
+	For  bool   `cbor:"2,keyasint"`
+	Text string `cbor:"3,keyasint"`
+}
+
+type wireSplit struct {
+	At         int64          `cbor:"1,keyasint"`
+	Stop       int64          `cbor:"2,keyasint,omitempty"`
+	How        string         `cbor:"3,keyasint,omitempty"`
+	By         string         `cbor:"4,keyasint,omitempty"`
+	Confidence string         `cbor:"5,keyasint,omitempty"`
+	Evidence   []wireEvidence `cbor:"6,keyasint,omitempty"`
+}
+
+func splitFrame(sp Split) frame {
+	w := wireSplit{int64(sp.At), int64(sp.Stop), sp.How, sp.By, sp.Confidence, nil}
+	for _, e := range sp.Evidence {
+		w.Evidence = append(w.Evidence, wireEvidence{int64(e.At), e.For, e.Text})
+	}
+	return newFrame(kindSplit, w)
+}
+
+func (w wireSplit) split() Split {
+	sp := Split{time.Duration(w.At), time.Duration(w.Stop), w.How, w.By, w.Confidence, nil}
+	for _, e := range w.Evidence[:min(len(w.Evidence), maxEvidence)] {
+		sp.Evidence = append(sp.Evidence, Evidence{time.Duration(e.At), e.For, e.Text})
+	}
+	return sp
+}
+
+// editStep is one step in the history of edits.
+type editStep uint8
+
+const (
+	editAdd  editStep = 1
+	editUndo editStep = 2
+	editRedo editStep = 3
+)
+
+type wireEdit struct {
+	Step  editStep   `cbor:"1,keyasint"`
+	At    int64      `cbor:"2,keyasint,omitempty"`
+	Op    string     `cbor:"3,keyasint,omitempty"`
+	ABI   policy.ABI `cbor:"4,keyasint,omitempty"`
+	Nr    uint32     `cbor:"5,keyasint,omitempty"`
+	Phase uint8      `cbor:"6,keyasint,omitempty"`
+	Note  string     `cbor:"7,keyasint,omitempty"`
+}
+
+func editFrame(step editStep, e policy.Edit) frame {
+	w := wireEdit{Step: step}
+	if step == editAdd {
+		w = wireEdit{step, 0, string(e.Op), e.Call.ABI, e.Call.Nr, uint8(e.Phase), e.Note}
+		if !e.At.IsZero() {
+			w.At = e.At.UnixNano()
+		}
+	}
+	return newFrame(kindEdit, w)
+}
+
+func (w wireEdit) edit() policy.Edit {
+	e := policy.Edit{
+		Op: policy.EditOp(w.Op), Call: policy.Call{ABI: w.ABI, Nr: w.Nr},
+		Phase: policy.Phase(w.Phase), Note: w.Note,
+	}
+	if w.At != 0 {
+		e.At = time.Unix(0, w.At)
+	}
+	return e
+}
+
+type wireTrial struct {
+	At   int64  `cbor:"1,keyasint"`
+	Kind string `cbor:"2,keyasint"`
+	OK   bool   `cbor:"3,keyasint"`
+	Text string `cbor:"4,keyasint,omitempty"`
+}
+
+func trialFrame(t Trial) frame {
+	return newFrame(kindTrial, wireTrial{int64(t.At), t.Kind, t.OK, t.Text})
+}
+
+func (w wireTrial) trial() Trial {
+	return Trial{time.Duration(w.At), w.Kind, w.OK, w.Text}
+}
+
+type wireSample struct {
+	At    int64       `cbor:"1,keyasint"`
+	Pid   uint32      `cbor:"2,keyasint"`
+	Tid   uint32      `cbor:"3,keyasint"`
+	Group trace.Group `cbor:"4,keyasint"`
+	ABI   policy.ABI  `cbor:"5,keyasint"`
+	Nr    uint32      `cbor:"6,keyasint"`
+	Args  [6]uint64   `cbor:"7,keyasint"`
+	Comm  string      `cbor:"8,keyasint,omitempty"`
+	Path  string      `cbor:"9,keyasint,omitempty"`
+}
+
+// sampleFrame packs samples: the first of a call as it comes, or many at once.
+func sampleFrame(xs ...Sample) frame {
+	w := make([]wireSample, len(xs))
+	for i, x := range xs {
+		w[i] = wireSample{
+			int64(x.At), x.Pid, x.Tid, x.Group, x.Call.ABI, x.Call.Nr, x.Args, x.Comm, x.Path,
+		}
+	}
+	return newFrame(kindSample, w)
+}
+
+func (w wireSample) sample() Sample {
+	return Sample{
+		time.Duration(w.At), w.Pid, w.Tid, w.Group, policy.Call{ABI: w.ABI, Nr: w.Nr},
+		w.Args, w.Comm, w.Path,
+	}
+}
