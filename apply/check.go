@@ -1,0 +1,108 @@
+package apply
+
+import (
+	"slices"
+
+	"speaker/policy"
+	"speaker/trace/proc"
+)
+
+// Level is how much a check's finding weighs.
+type Level uint8
+
+// The levels.
+const (
+	OK    Level = iota // nothing found
+	Note               // worth knowing
+	Warn               // may break something
+	Block              // applying is refused
+)
+
+// Mode is what is about to be applied.
+type Mode uint8
+
+// The modes.
+const (
+	ModeInject Mode = iota // a permanent filter into running processes
+	ModeHold               // a two-phase filter at the start, reversible
+	ModeSeal               // a permanent filter over a hold
+)
+
+// Check is one thing that was looked at before an apply. Found may quote
+// hostile bytes.
+type Check struct {
+	ID, Title, Found, Why, Remedy string // Why is empty where Found says it
+	Level                         Level
+}
+
+// Blocked says whether any check refuses.
+func Blocked(checks []Check) bool {
+	return slices.ContainsFunc(checks, func(c Check) bool { return c.Level == Block })
+}
+
+// subject is what the checks look at: one picture of the target.
+type subject struct {
+	mode    Mode
+	policy  policy.Policy
+	infos   []proc.Info
+	threads []proc.Thread
+	pids    []int
+}
+
+// find is what a check answers: nothing found is the zero value.
+type find struct {
+	level  Level
+	found  string
+	remedy string // instead of the check's own
+}
+
+// check is a row of the list of checks.
+type check struct {
+	id, title, why, remedy string
+	modes                  []Mode // nil: all
+	look                   func(*subject) []find
+}
+
+// Preflight looks for what speaks against applying p, changes nothing, and
+// answers every check that was made, also those that found nothing. pids lists
+// the target's processes, as host pids; for ModeHold none exists yet, and what
+// pids answers is looked at if there is any.
+func Preflight(pids func() ([]int, error), p policy.Policy, mode Mode) []Check {
+	s := &subject{mode: mode, policy: p}
+	list, err := pids()
+	if err != nil {
+		return []Check{{ID: "pids", Title: "the target's processes", Found: err.Error(),
+			Why: "they cannot be listed", Remedy: "see whether the target still runs", Level: Block}}
+	}
+	s.pids = list
+	for _, pid := range list {
+		if i, err := proc.Read(pid); err == nil {
+			s.infos = append(s.infos, i)
+		}
+	}
+	s.threads = proc.Threads(list)
+	var out []Check
+	for _, c := range checks {
+		if c.modes != nil && !slices.Contains(c.modes, mode) {
+			continue
+		}
+		out = append(out, c.run(s)...)
+	}
+	return out
+}
+
+func (c check) run(s *subject) []Check {
+	finds := c.look(s)
+	if len(finds) == 0 {
+		return []Check{{ID: c.id, Title: c.title, Level: OK}}
+	}
+	var out []Check
+	for _, f := range finds {
+		remedy := c.remedy
+		if f.remedy != "" {
+			remedy = f.remedy
+		}
+		out = append(out, Check{ID: c.id, Title: c.title, Found: f.found, Why: c.why, Remedy: remedy, Level: f.level})
+	}
+	return out
+}

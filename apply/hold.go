@@ -1,0 +1,158 @@
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"speaker/apply/keeper"
+	"speaker/policy"
+)
+
+// Status is what the keeper of a hold knows. Its Mode is "boot" or "allow"
+// (removed calls are let through), "deny" or "sealed".
+type Status = keeper.Status
+
+// CallCount counts a notified call of one process.
+type CallCount = keeper.CallCount
+
+// HoldInfo is a hold that was found.
+type HoldInfo struct {
+	Name  string
+	Pid   int // of the program
+	Mode  keeper.Mode
+	Alive bool // its keeper answers; without it removed calls fail with ENOSYS
+}
+
+// Hold is a two-phase filter in place, with a keeper that answers for it. It
+// holds nothing of ours: it may be dropped, and found again by Attach.
+type Hold struct {
+	client  keeper.Client
+	NewPriv bool // no_new_privs had to be set at the start
+}
+
+// StartHold puts p's start filter into the program that process pid is about to
+// exec, before its first instruction. pid waits; release lets it go and is
+// called once its exec cannot be missed. Calls that boot alone needs are let
+// through by the keeper until Deny. name (letters, digits, '.', '_', '-') finds
+// the hold again.
+//
+// On an error before release the process still waits, on one after it the
+// program may run without the filter: the caller ends it.
+func StartHold(ctx context.Context, name string, pid int, release func() error, p policy.Policy) (*Hold, error) {
+	f, err := policy.Compile(p.StartSpec())
+	if err != nil {
+		return nil, fmt.Errorf("start hold: %w", err)
+	}
+	narrow, err := json.Marshal(p.NarrowSpec())
+	if err != nil {
+		return nil, fmt.Errorf("start hold: write policy: %w", err)
+	}
+	c := keeper.Config{Dir: keeperDir, Name: name, Pid: pid, Insns: f.Insns, Narrow: narrow, Denials: denials(p)}
+	client, nnp, err := keeper.Start(ctx, c, release)
+	if err != nil {
+		return nil, fmt.Errorf("start hold: %w", err)
+	}
+	return &Hold{client: client, NewPriv: nnp}, nil
+}
+
+// denials are the errors that a removed call gets in the deny mode: those that
+// it will get from the seal.
+func denials(p policy.Policy) []keeper.Answer {
+	narrow := p.NarrowSpec()
+	var out []keeper.Answer
+	for _, c := range p.StartSpec().Notify.Calls() {
+		out = append(out, keeper.Answer{Arch: c.ABI.AuditArch(), Nr: c.Register(), Errno: int32(narrow.Want(c).Errno())})
+	}
+	return out
+}
+
+// FindHolds lists the holds in place on this host.
+func FindHolds() ([]HoldInfo, error) {
+	found, err := keeper.Find(keeperDir)
+	if err != nil {
+		return nil, err
+	}
+	var out []HoldInfo
+	for _, f := range found {
+		out = append(out, HoldInfo{Name: f.Status.Name, Pid: f.Status.Pid, Mode: f.Status.Mode, Alive: !f.Dead})
+	}
+	return out, nil
+}
+
+// Attach takes up a hold that is in place.
+func Attach(name string) (*Hold, error) {
+	c, err := keeper.Attach(keeperDir, name)
+	if err != nil {
+		return nil, err
+	}
+	return &Hold{client: c}, nil
+}
+
+// Status asks the keeper how things stand.
+func (h *Hold) Status() (Status, error) { return h.client.Status() }
+
+// Deny makes removed calls fail, at once and for the whole target.
+func (h *Hold) Deny() error { return h.client.Set(keeper.Deny) }
+
+// Allow lets removed calls through again.
+func (h *Hold) Allow() error { return h.client.Set(keeper.Allow) }
+
+// End lets the keeper of a target that is gone leave. While the target lives
+// it refuses: removed calls would turn from held to failing.
+func (h *Hold) End() error {
+	ctx, cancel := context.WithTimeout(context.Background(), keeperLeaves)
+	defer cancel()
+	return h.client.End(ctx)
+}
+
+// ErrNotProved says that a seal's proof failed; the keeper stays in place.
+var ErrNotProved = errors.New("the proof failed, so the keeper stays; the removed calls are denied and can be allowed again where the filter is not in place")
+
+// Seal makes the run filter permanent: it is stacked on every process, proved,
+// and then the keeper closes the listener and leaves. Removed calls are denied
+// from the beginning of it. On a failure the listener stays.
+func (h *Hold) Seal(ctx context.Context, pids func() ([]int, error)) (Report, Proof, error) {
+	spec, err := h.Narrow()
+	if err != nil {
+		return Report{}, Proof{}, fmt.Errorf("seal: %w", err)
+	}
+	f, err := policy.Compile(spec)
+	if err != nil {
+		return Report{}, Proof{}, fmt.Errorf("seal: %w", err)
+	}
+	if err := h.Deny(); err != nil {
+		return Report{}, Proof{}, fmt.Errorf("seal: %w", err)
+	}
+	r, err := Inject(ctx, pids, f)
+	if err != nil {
+		return r, Proof{}, fmt.Errorf("seal: %w", err)
+	}
+	proof, err := Prove(ctx, pids, spec)
+	if err != nil {
+		return r, proof, fmt.Errorf("seal: %w", err)
+	}
+	if !proof.OK {
+		return r, proof, fmt.Errorf("seal: %w", ErrNotProved)
+	}
+	ctx, cancel := context.WithTimeout(ctx, keeperLeaves)
+	defer cancel()
+	if err := h.client.Sealed(ctx); err != nil {
+		return r, proof, fmt.Errorf("seal: the filter is in place, but the listener is not closed: %w", err)
+	}
+	return r, proof, nil
+}
+
+// Narrow returns the run filter's spec as the keeper was told it at the start.
+func (h *Hold) Narrow() (policy.Spec, error) {
+	var s policy.Spec
+	b, err := h.client.Narrow()
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(b, &s); err != nil {
+		return s, fmt.Errorf("read the keeper's policy: %w", err)
+	}
+	return s, nil
+}

@@ -1,0 +1,70 @@
+package injector
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Fixed descriptors of the injector process.
+const (
+	controlFD = 3 // JSON both ways
+	passFD    = 4 // hands out listeners
+)
+
+type op string
+
+const (
+	opInstall op = "install" // a filter into every process
+	opDump    op = "dump"    // every filter of every thread
+	opListen  op = "listen"  // a filter with a listener, at the next exec of one process
+)
+
+// request is the first message to the process; answers to its asking follow.
+type request struct {
+	Op    op                `json:",omitempty"`
+	Pid   int               `json:",omitempty"`
+	Insns []unix.SockFilter `json:",omitempty"`
+	Pids  []int             `json:",omitempty"`
+}
+
+// message is what the process says. Exactly one of Ask, Ready and Done is set.
+type message struct {
+	Ask    bool   `json:",omitempty"` // wants the list of processes
+	Ready  bool   `json:",omitempty"` // opListen: the exec will be caught
+	Done   bool   `json:",omitempty"`
+	Err    string `json:",omitempty"` // why nothing more was done
+	Report Report
+	Dump   Dump
+}
+
+// Report tells how an installation went.
+type Report struct {
+	Processes  int             // that have the filter now
+	Passes     int             // over the list of processes
+	Died       int             // ended while they were worked on
+	Stops      []time.Duration // per process: how long a thread did not run
+	Failed     []Failure
+	NoNewPrivs int // processes in which no_new_privs had to be set
+}
+
+// Failure is a process that could not be served. It runs on as it was.
+type Failure struct {
+	Pid  int
+	Comm string // hostile bytes
+	Text string
+}
+
+// Dump is every filter of every thread. Equal chains are stored once.
+type Dump struct {
+	Chains  [][][]unix.SockFilter // a chain is oldest filter first
+	Threads []Thread
+	Failed  []Failure
+}
+
+// Thread is one dumped thread.
+type Thread struct {
+	Pid, Tid int
+	Comm     string // hostile bytes
+	Chain    int    // index into Chains
+}

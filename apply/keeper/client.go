@@ -1,0 +1,229 @@
+package keeper
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// answerWithin is how long a keeper may take for an answer.
+const answerWithin = 5 * time.Second
+
+// Client speaks to one keeper. It keeps no connection.
+type Client struct{ dir, name string }
+
+// Start starts a keeper for the process c.Pid, calls release once the exec of
+// the program cannot be missed, and returns when the filter is in place. The
+// keeper lives on without us. On an error before release there is no keeper and
+// the process still waits; after it, the program may run without the filter.
+func Start(ctx context.Context, c Config, release func() error) (cl Client, nnp bool, err error) {
+	conn, cmd, err := spawn()
+	if err != nil {
+		return cl, false, err
+	}
+	defer conn.Close()
+	go func() { _ = cmd.Wait() }()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	if err := json.NewEncoder(conn).Encode(c); err != nil {
+		return cl, false, fmt.Errorf("tell keeper: %w", err)
+	}
+	dec := json.NewDecoder(conn)
+	if _, err := await(dec); err != nil {
+		return cl, false, err
+	}
+	// The program may need its keeper's answers before release returns.
+	released := make(chan error, 1)
+	go func() { released <- release() }()
+	held := make(chan error, 1)
+	go func() {
+		p, err := await(dec)
+		nnp = p.NoNewPrivs
+		held <- err
+	}()
+	for released != nil || held != nil {
+		select {
+		case err := <-released:
+			if err != nil {
+				return cl, false, fmt.Errorf("release the program: %w", err)
+			}
+			released = nil
+		case err := <-held:
+			if err != nil {
+				return cl, false, err
+			}
+			held = nil
+		}
+	}
+	return Client{c.Dir, c.Name}, nnp, nil
+}
+
+func await(dec *json.Decoder) (progress, error) {
+	var p progress
+	if err := dec.Decode(&p); err != nil {
+		return p, fmt.Errorf("hear from keeper: %w", err)
+	}
+	if p.Err != "" {
+		return p, errors.New(p.Err)
+	}
+	return p, nil
+}
+
+func spawn() (net.Conn, *exec.Cmd, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make socket pair: %w", err)
+	}
+	near, far := os.NewFile(uintptr(fds[0]), "near"), os.NewFile(uintptr(fds[1]), "far")
+	defer near.Close()
+	defer far.Close()
+	cmd := exec.Command("/proc/self/exe", Word)
+	cmd.Args[0] = "speaker"
+	cmd.Dir = "/"
+	cmd.ExtraFiles = []*os.File{far}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, nil, fmt.Errorf("start keeper: %w", err)
+	}
+	conn, err := net.FileConn(near)
+	if err != nil {
+		return nil, nil, fmt.Errorf("connect to keeper: %w", err)
+	}
+	return conn, cmd, nil
+}
+
+// Attach finds the keeper of a hold.
+func Attach(dir, name string) (Client, error) {
+	if _, err := FileName(name); err != nil {
+		return Client{}, err
+	}
+	c := Client{dir, name}
+	_, err := c.Status()
+	return c, err
+}
+
+// Status asks the keeper how things stand.
+func (c Client) Status() (Status, error) {
+	r, err := c.do("status")
+	return r.Status, err
+}
+
+// Set switches to Deny or Allow.
+func (c Client) Set(m Mode) error {
+	_, err := c.do(string(m))
+	return err
+}
+
+// Narrow answers what Config.Narrow was.
+func (c Client) Narrow() (json.RawMessage, error) {
+	r, err := c.do("narrow")
+	return r.Narrow, err
+}
+
+// Sealed tells the keeper to close the listener and leave, and waits until it
+// is gone. From then on notified calls fail with ENOSYS.
+func (c Client) Sealed(ctx context.Context) error {
+	r, err := c.do("sealed")
+	if err != nil {
+		return err
+	}
+	return c.awaitEnd(ctx, r.Status.Keeper)
+}
+
+// End tells the keeper of a target that is gone to leave.
+func (c Client) End(ctx context.Context) error {
+	r, err := c.do("end")
+	if err != nil {
+		return err
+	}
+	return c.awaitEnd(ctx, r.Status.Keeper)
+}
+
+func (c Client) awaitEnd(ctx context.Context, pid int) error {
+	for {
+		if !alive(pid) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for keeper %d to leave: %w", pid, ctx.Err())
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
+// alive says whether a process runs; zombies do not.
+func alive(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	i := strings.LastIndexByte(string(b), ')')
+	return i < 0 || !strings.HasPrefix(string(b[i+1:]), " Z")
+}
+
+func (c Client) do(op string) (reply, error) {
+	var r reply
+	conn, err := net.DialTimeout("unix", socketPath(c.dir, c.name), answerWithin)
+	if err != nil {
+		return r, fmt.Errorf("reach keeper of hold %s: %w", c.name, err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(answerWithin))
+	if err := json.NewEncoder(conn).Encode(request{Op: op}); err != nil {
+		return r, fmt.Errorf("ask keeper of hold %s: %w", c.name, err)
+	}
+	if err := json.NewDecoder(conn).Decode(&r); err != nil {
+		return r, fmt.Errorf("hear from keeper of hold %s: %w", c.name, err)
+	}
+	if r.Err != "" {
+		return r, errors.New(r.Err)
+	}
+	return r, nil
+}
+
+// Found is a hold that left traces.
+type Found struct {
+	Status Status
+	Dead   bool // its keeper was killed: removed calls fail with ENOSYS
+}
+
+// Find lists holds. Traces of one whose keeper and program are both gone are
+// cleared away.
+func Find(dir string) ([]Found, error) {
+	paths, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if err != nil {
+		return nil, fmt.Errorf("list holds: %w", err)
+	}
+	var out []Found
+	for _, p := range paths {
+		b, err := os.ReadFile(p)
+		var s state
+		if err != nil || json.Unmarshal(b, &s) != nil || filepath.Base(p) != s.Name+".json" {
+			continue
+		}
+		if st, err := (Client{dir, s.Name}).Status(); err == nil {
+			out = append(out, Found{Status: st})
+			continue
+		}
+		if alive(s.Keeper) {
+			continue // it is just leaving, or not ours to ask
+		}
+		if alive(s.Pid) {
+			out = append(out, Found{Status: Status{Name: s.Name, Pid: s.Pid}, Dead: true})
+			continue
+		}
+		_ = os.Remove(p)
+		_ = os.Remove(socketPath(dir, s.Name))
+	}
+	return out, nil
+}

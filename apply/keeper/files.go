@@ -1,0 +1,100 @@
+package keeper
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// FileName is the part of a hold's name that names its files. Names come from
+// containers and may be anything.
+func FileName(name string) (string, error) {
+	ok := name != "" && len(name) <= 80 && name[0] != '.' && strings.IndexFunc(name, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r))
+	}) < 0
+	if !ok {
+		return "", fmt.Errorf("name hold: %q must be 1 to 80 letters, digits, '.', '_' or '-'", name)
+	}
+	return name, nil
+}
+
+func socketPath(dir, name string) string { return filepath.Join(dir, name+".sock") }
+func statePath(dir, name string) string  { return filepath.Join(dir, name+".json") }
+
+// listen makes the socket of a hold. It refuses the name of one that is answered for.
+func listen(dir, name string) (*net.UnixListener, error) {
+	if _, err := FileName(name); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make folder for sockets: %w", err)
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make folder for sockets: %w", err)
+	}
+	path := socketPath(dir, name)
+	if c, err := net.Dial("unix", path); err == nil {
+		c.Close()
+		return nil, fmt.Errorf("hold %s: there is one with that name", name)
+	}
+	_ = os.Remove(path)
+	old := unix.Umask(0o177)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	unix.Umask(old)
+	if err != nil {
+		return nil, fmt.Errorf("listen for screens: %w", err)
+	}
+	return l, nil
+}
+
+// state outlives a keeper that was killed, so that the next speaker can say so.
+type state struct {
+	Name   string
+	Pid    int
+	Keeper int
+}
+
+func writeState(c Config, h *hold) error {
+	b, err := json.Marshal(state{Name: c.Name, Pid: h.pid, Keeper: os.Getpid()})
+	if err == nil {
+		err = os.WriteFile(statePath(c.Dir, c.Name), b, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("write state of hold: %w", err)
+	}
+	return nil
+}
+
+func removeState(c Config) { _ = os.Remove(statePath(c.Dir, c.Name)) }
+
+// checkPeer lets only our own user in, and only from our own pid namespace: the
+// root of a container that got hold of the socket stays outside.
+func checkPeer(c *net.UnixConn) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var cred *unix.Ucred
+	var credErr error
+	if err := raw.Control(func(fd uintptr) { cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil {
+		return err
+	}
+	if credErr != nil {
+		return fmt.Errorf("read peer's credentials: %w", credErr)
+	}
+	if int(cred.Uid) != os.Geteuid() {
+		return errors.New("the peer is another user")
+	}
+	ours, err1 := os.Readlink("/proc/self/ns/pid")
+	theirs, err2 := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", cred.Pid))
+	if err1 != nil || err2 != nil || ours != theirs {
+		return errors.New("the peer is in another pid namespace")
+	}
+	return nil
+}

@@ -1,0 +1,177 @@
+package keeper
+
+import (
+	"cmp"
+	"errors"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"speaker/policy"
+)
+
+// maxCounts bounds the table of notified calls; a target can make as many
+// processes as it likes.
+const maxCounts = 2000
+
+// hold is the running state of a keeper.
+type hold struct {
+	config  Config
+	denials map[[2]uint32]int32
+	ears    *listener
+	done    chan struct{} // closed when nothing is answered any more
+	pid     int
+
+	mu       sync.Mutex
+	mode     Mode
+	since    time.Time
+	notified uint64
+	denied   uint64
+	counts   map[countKey]*CallCount
+	owners   map[uint32]owner
+}
+
+type countKey struct {
+	arch, nr uint32
+	pid      int
+}
+
+type owner struct {
+	pid  int
+	comm string
+}
+
+func newHold(c Config, f *os.File) (*hold, error) {
+	ears, err := newListener(f)
+	if err != nil {
+		return nil, err
+	}
+	h := &hold{config: c, denials: map[[2]uint32]int32{}, ears: ears, done: make(chan struct{}), pid: c.Pid,
+		mode: Boot, since: time.Now(), counts: map[countKey]*CallCount{}, owners: map[uint32]owner{}}
+	for _, a := range c.Denials {
+		h.denials[[2]uint32{a.Arch, a.Nr}] = a.Errno
+	}
+	return h, nil
+}
+
+// serve answers notified calls until the target ends or the hold is released.
+func (h *hold) serve() error {
+	defer close(h.done)
+	var n notification
+	for {
+		if err := h.ears.receive(&n); err != nil {
+			return err
+		}
+		if err := h.ears.answer(n.ID, h.decide(&n)); err != nil {
+			return err
+		}
+	}
+}
+
+// decide is the errno for a notified call: 0 lets it through.
+func (h *hold) decide(n *notification) int32 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.notified++
+	h.count(n)
+	if h.mode != Deny && h.mode != Sealed {
+		return 0
+	}
+	h.denied++
+	if e := h.denials[[2]uint32{n.Arch, uint32(n.Nr)}]; e != 0 {
+		return e
+	}
+	return int32(unix.EPERM)
+}
+
+func (h *hold) count(n *notification) {
+	o, ok := h.owners[n.Tid]
+	if !ok {
+		if len(h.owners) >= maxCounts {
+			clear(h.owners)
+		}
+		o = ownerOf(n.Tid)
+		h.owners[n.Tid] = o
+	}
+	k := countKey{n.Arch, uint32(n.Nr), o.pid}
+	c := h.counts[k]
+	if c == nil {
+		if len(h.counts) >= maxCounts {
+			k.pid, o = 0, owner{comm: "(others)"}
+			c = h.counts[k]
+		}
+		if c == nil {
+			c = &CallCount{Call: callOf(n.Arch, uint32(n.Nr)), Pid: o.pid, Comm: o.comm}
+			h.counts[k] = c
+		}
+	}
+	c.Count++
+	c.Last = time.Now()
+}
+
+func callOf(arch, nr uint32) policy.Call {
+	switch {
+	case arch == policy.I386.AuditArch():
+		return policy.Call{ABI: policy.I386, Nr: nr}
+	case arch == policy.ARM64.AuditArch():
+		return policy.Call{ABI: policy.ARM64, Nr: nr}
+	case nr&x32Bit != 0:
+		return policy.Call{ABI: policy.X32, Nr: nr &^ x32Bit}
+	}
+	return policy.Call{ABI: policy.X86_64, Nr: nr}
+}
+
+const x32Bit = 0x40000000
+
+// ownerOf finds the process of a thread, for the eye only: it may be gone.
+func ownerOf(tid uint32) owner {
+	o := owner{pid: int(tid)}
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(int(tid)) + "/status")
+	if err != nil {
+		return o
+	}
+	for line := range strings.Lines(string(b)) {
+		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
+		value = strings.TrimSpace(value)
+		switch key {
+		case "Name":
+			o.comm = value
+		case "Tgid":
+			if p, err := strconv.Atoi(value); err == nil {
+				o.pid = p
+			}
+			return o
+		}
+	}
+	return o
+}
+
+func (h *hold) set(m Mode) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.mode != m {
+		h.mode, h.since = m, time.Now()
+	}
+}
+
+func (h *hold) status() Status {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := Status{Name: h.config.Name, Pid: h.pid, Keeper: os.Getpid(), Mode: h.mode, Notified: h.notified,
+		Denied: h.denied, Since: h.since, Alive: h.ears.alive()}
+	for _, c := range h.counts {
+		s.ByCall = append(s.ByCall, *c)
+	}
+	slices.SortFunc(s.ByCall, func(a, b CallCount) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), a.Call.Compare(b.Call), cmp.Compare(a.Pid, b.Pid))
+	})
+	return s
+}
+
+// ErrTargetLives refuses to end a hold that still answers for a living target.
+var ErrTargetLives = errors.New("the target lives: without its keeper every removed call would fail with ENOSYS; seal it, or end the target first")

@@ -1,0 +1,143 @@
+package keeper
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"speaker/apply/injector"
+)
+
+// controlFD is a connection to whoever started us; it may break at any time.
+const controlFD = 3
+
+// orphaned is how long an exec is still waited for once nobody is there to start it.
+const orphaned = 2 * time.Second
+
+// Main is the `_keeper` process.
+func Main([]string) int {
+	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGTERM, unix.SIGQUIT, unix.SIGPIPE, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGUSR1, unix.SIGUSR2)
+	_ = os.WriteFile("/proc/self/comm", []byte("speaker-keeper"), 0)
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("-900"), 0)
+	unix.CloseOnExec(controlFD)
+	control := os.NewFile(controlFD, "control")
+	var c Config
+	dec := json.NewDecoder(control)
+	if err := dec.Decode(&c); err != nil {
+		return 1
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() { // nothing more is sent: this ends when the starter does
+		_ = dec.Decode(&struct{}{})
+		time.AfterFunc(orphaned, cancel)
+	}()
+	tell := sync.OnceFunc(func() { control.Close() })
+	say := json.NewEncoder(control)
+	if err := keep(ctx, c, func(p progress) {
+		_ = say.Encode(p)
+		if p.Held {
+			tell()
+		}
+	}); err != nil {
+		_ = say.Encode(progress{Err: err.Error()})
+		return 1
+	}
+	return 0
+}
+
+// keep makes the hold and answers for it until it ends.
+func keep(ctx context.Context, c Config, say func(progress)) error {
+	door, err := listen(c.Dir, c.Name)
+	if err != nil {
+		return err
+	}
+	defer door.Close()
+	f, report, err := injector.Listen(ctx, c.Pid, c.Insns, func() { say(progress{Ready: true}) })
+	if err != nil {
+		return err
+	}
+	h, err := newHold(c, f)
+	f.Close()
+	if err != nil {
+		return err
+	}
+	defer h.ears.close()
+	if err := writeState(c, h); err != nil {
+		return err
+	}
+	defer removeState(c)
+	go h.answer(door)
+	say(progress{Held: true, NoNewPrivs: report.NoNewPrivs > 0})
+	err = h.serve()
+	if errors.Is(err, errEnded) || errors.Is(err, os.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// answer serves the socket.
+func (h *hold) answer(door *net.UnixListener) {
+	for {
+		conn, err := door.AcceptUnix()
+		if err != nil {
+			return
+		}
+		go h.talk(conn)
+	}
+}
+
+func (h *hold) talk(conn *net.UnixConn) {
+	defer conn.Close()
+	if err := checkPeer(conn); err != nil {
+		return
+	}
+	dec, enc := json.NewDecoder(conn), json.NewEncoder(conn)
+	for {
+		var q request
+		if dec.Decode(&q) != nil {
+			return
+		}
+		r, last := h.handle(q)
+		_ = enc.Encode(r)
+		if last {
+			// The answer is out: let the main goroutine leave.
+			h.ears.interrupt()
+			return
+		}
+	}
+}
+
+// handle does one request; last means that the keeper ends after the answer.
+func (h *hold) handle(q request) (r reply, last bool) {
+	switch q.Op {
+	case "status":
+	case "deny":
+		h.set(Deny)
+	case "allow":
+		h.set(Allow)
+	case "narrow":
+		r.Narrow = h.config.Narrow
+	case "sealed":
+		h.set(Sealed)
+		last = true
+	case "end":
+		if h.ears.alive() {
+			r.Err = ErrTargetLives.Error()
+		} else {
+			last = true
+		}
+	default:
+		r.Err = fmt.Sprintf("unknown request %q", q.Op)
+	}
+	r.Status = h.status()
+	return r, last
+}

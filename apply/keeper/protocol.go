@@ -1,0 +1,84 @@
+package keeper
+
+import (
+	"encoding/json"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"speaker/policy"
+)
+
+// Word is the argument that makes our binary a keeper; main dispatches it to Main.
+const Word = "_keeper"
+
+// DefaultDir is where keepers have their sockets.
+const DefaultDir = "/run/speaker"
+
+// Mode is what a hold answers to notified calls.
+type Mode string
+
+// The modes. Boot and Allow let them through and differ in what went before.
+const (
+	Boot   Mode = "boot"
+	Deny   Mode = "deny"
+	Allow  Mode = "allow"
+	Sealed Mode = "sealed"
+)
+
+// Config is what a keeper is told at its start.
+type Config struct {
+	Dir     string // of the socket
+	Name    string // of the hold; a file name
+	Pid     int    // waits to exec the program
+	Insns   []unix.SockFilter
+	Denials []Answer
+	// Narrow is kept for whoever seals the hold later: a policy.Spec.
+	Narrow json.RawMessage
+}
+
+// Answer is the error that a denied call gets; EPERM for those without one.
+type Answer struct {
+	Arch, Nr uint32
+	Errno    int32
+}
+
+// Status is what a keeper knows.
+type Status struct {
+	Name     string
+	Pid      int  // of the program
+	Keeper   int  // pid of the keeper
+	Mode     Mode // boot, deny, allow or sealed
+	Notified uint64
+	Denied   uint64
+	ByCall   []CallCount // most frequent first
+	Alive    bool        // some process of the target lives
+	Since    time.Time   // of the mode
+}
+
+// CallCount counts a notified call of one process.
+type CallCount struct {
+	Call  policy.Call
+	Pid   int
+	Comm  string // hostile bytes
+	Count uint64
+	Last  time.Time
+}
+
+// progress is what a starting keeper says to who started it.
+type progress struct {
+	Ready, Held bool
+	NoNewPrivs  bool
+	Err         string
+}
+
+// request and reply are one line of JSON each.
+type request struct {
+	Op string // "status", "deny", "allow", "narrow", "sealed", "end"
+}
+
+type reply struct {
+	Err    string          `json:",omitempty"`
+	Status Status          `json:",omitzero"`
+	Narrow json.RawMessage `json:",omitempty"`
+}

@@ -1,0 +1,103 @@
+package apply
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"speaker/apply/injector"
+	"speaker/apply/keeper"
+)
+
+// The test binary is every process of the play.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case injector.Word:
+			os.Exit(InjectMain(os.Args[2:]))
+		case keeper.Word:
+			os.Exit(KeeperMain(os.Args[2:]))
+		case LaunchWord:
+			os.Exit(LaunchMain(os.Args[2:]))
+		case "_server":
+			os.Exit(serve(os.Args[2]))
+		case "_workbench":
+			os.Exit(workbench(os.Args[2], os.Args[3]))
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// serve is the target: a server on a unix socket that says what happens when it
+// makes a directory.
+func serve(dir string) int {
+	l, err := net.Listen("unix", filepath.Join(dir, "server"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return 1
+		}
+		go func() {
+			defer c.Close()
+			sc := bufio.NewScanner(c)
+			for sc.Scan() {
+				switch sc.Text() {
+				case "ping":
+					fmt.Fprintln(c, "pong")
+				case "mkdir":
+					fmt.Fprintln(c, errnoOf(tryMkdir(filepath.Join(dir, "made"))))
+				}
+			}
+		}()
+	}
+}
+
+func tryMkdir(path string) error {
+	err := syscall.Mkdir(path, 0o700)
+	if err == nil {
+		err = os.Remove(path)
+	}
+	return err
+}
+
+func errnoOf(err error) string {
+	var e syscall.Errno
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.As(err, &e) && e == syscall.EPERM:
+		return "EPERM"
+	case errors.As(err, &e) && e == syscall.ENOSYS:
+		return "ENOSYS"
+	}
+	return err.Error()
+}
+
+// workbench starts the server under a hold, says so, and waits to be killed.
+func workbench(dir, holds string) int {
+	keeperDir = holds
+	l, err := Launch([]string{"/proc/self/exe", "_server", dir}, LaunchOptions{Stderr: os.Stderr})
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if _, err := StartHold(ctx, "orphan", l.Pid, l.Release, testPolicy()); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	fmt.Printf("held %d\n", l.Pid)
+	select {}
+}

@@ -1,0 +1,16 @@
+package ptrace
+
+import "errors"
+
+// Why a process could not be worked on. All but ErrGone leave it as it was.
+var (
+	ErrGone     = errors.New("it ended meanwhile")
+	ErrBusy     = errors.New("it does not stop (uninterruptible, or the parent of a vfork)")
+	ErrStopped  = errors.New("it is stopped by job control")
+	ErrTraced   = errors.New("another tracer is attached, or it may not be traced")
+	ErrCompat   = errors.New("it is a 32-bit process, which cannot be injected yet")
+	ErrNoRoom   = errors.New("its vdso has no room for the calls")
+	ErrTampered = errors.New("it ran something else than the call it was given")
+	ErrNoThread = errors.New("it has no thread that can be stopped now")
+	ErrArch     = errors.New("this machine's architecture is not supported yet")
+)

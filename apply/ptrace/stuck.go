@@ -1,0 +1,47 @@
+package ptrace
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// stuck holds threads that we seized and could not stop, or had to let go while
+// they ran. They run as they like, but anything that stops them would leave
+// them stopped until we come by.
+var stuck = map[int]bool{}
+
+// Reap detaches what Stop had to leave seized, as far as it can be. Callers
+// that hold on to their OS thread for more than a few milliseconds call it now
+// and then; when the calling process ends, the kernel does it.
+func Reap() {
+	for tid := range stuck {
+		s, err := wait(tid, 0)
+		switch {
+		case err == ErrBusy:
+			continue
+		case err == nil && s.kind == stopSignal:
+			_, _ = ptrace(reqDetach, tid, 0, uintptr(s.sig))
+		case err == nil:
+			_, _ = ptrace(reqDetach, tid, 0, 0)
+		}
+		delete(stuck, tid)
+	}
+}
+
+// ReapFor is Reap for as long as there is something left, up to d.
+func ReapFor(d time.Duration) {
+	for end := time.Now().Add(d); ; nap() {
+		Reap()
+		if len(stuck) == 0 || time.Now().After(end) {
+			return
+		}
+	}
+}
+
+// release detaches a thread, or remembers it when it runs and cannot be.
+func release(tid int) {
+	if _, err := ptrace(reqDetach, tid, 0, 0); err == unix.ESRCH {
+		stuck[tid] = true
+	}
+}

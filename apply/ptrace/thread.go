@@ -1,0 +1,167 @@
+package ptrace
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// How long a thread may take. A container whose CPU quota is used up may be
+// kept from running for a few hundred milliseconds.
+const (
+	stopWithin = 500 * time.Millisecond
+	callWithin = 5 * time.Second
+)
+
+// onStep is called before every step that changes anything; tests die in it.
+var onStep = func() {}
+
+// Thread is a tracee at rest at an event stop, with its own registers. The
+// owner must call Detach.
+type Thread struct {
+	Tid     int
+	regs    unix.PtraceRegs // its own, as the kernel showed them
+	slot    slot
+	since   time.Time
+	suspend bool // older filters may stand in the way of our calls
+	gone    bool
+}
+
+// Stop seizes and interrupts one thread. The error is one of the Err values,
+// wrapped, and then nothing is held; except that a thread that did not stop in
+// time (ErrBusy) stays seized, running, until Reap can let it go or we exit.
+func Stop(tid int) (*Thread, error) {
+	if Reap(); stuck[tid] {
+		return nil, fmt.Errorf("stop thread %d: %w", tid, ErrBusy)
+	}
+	if err := seize(tid, unix.PTRACE_O_TRACESYSGOOD); err != nil {
+		return nil, err
+	}
+	t := &Thread{Tid: tid}
+	if err := t.interrupt(); err != nil {
+		if errors.Is(err, ErrBusy) {
+			t.letGo()
+		}
+		return nil, err
+	}
+	return t, nil
+}
+
+func seize(tid, options int) error {
+	_, err := ptrace(reqSeize, tid, 0, uintptr(options))
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.ESRCH):
+		return fmt.Errorf("seize thread %d: %w", tid, ErrGone)
+	case errors.Is(err, unix.EPERM):
+		err = whyNotSeized(tid)
+	}
+	return fmt.Errorf("seize thread %d: %w", tid, err)
+}
+
+// whyNotSeized tells apart what the kernel answers EPERM to.
+func whyNotSeized(tid int) error {
+	t, err := readTask(fmt.Sprintf("/proc/%d/status", tid))
+	switch {
+	case err != nil || t.State == 'Z' || t.State == 'X':
+		return ErrGone
+	case t.Tracer == 0: // it is just ending, or just being made
+		return ErrBusy
+	}
+	return ErrTraced
+}
+
+// interrupt brings a running, seized thread to an event stop.
+func (t *Thread) interrupt() error {
+	onStep()
+	if _, err := ptrace(unix.PTRACE_INTERRUPT, t.Tid, 0, 0); err != nil {
+		t.gone = true
+		return fmt.Errorf("interrupt thread %d: %w", t.Tid, ErrGone)
+	}
+	if err := t.settle(stopWithin); err != nil {
+		return err
+	}
+	t.since = time.Now()
+	return nil
+}
+
+// settle waits for the event stop of an interrupt that was asked for; signals
+// that come first are delivered as they would have been.
+func (t *Thread) settle(d time.Duration) error {
+	for {
+		s, err := wait(t.Tid, d)
+		if err != nil {
+			return err
+		}
+		switch s.kind {
+		case stopEvent:
+			return t.readRegs()
+		case stopGroup:
+			t.slot.clear(t.Tid)
+			t.letGo()
+			return fmt.Errorf("thread %d: %w", t.Tid, ErrStopped)
+		case stopGone:
+			t.gone = true
+			return fmt.Errorf("thread %d: %w", t.Tid, ErrGone)
+		case stopSignal:
+			_, err = ptrace(reqCont, t.Tid, 0, uintptr(s.sig))
+		default:
+			_, err = ptrace(reqCont, t.Tid, 0, 0)
+		}
+		if err != nil {
+			t.gone = true
+			return fmt.Errorf("thread %d: %w", t.Tid, ErrGone)
+		}
+	}
+}
+
+// readRegs reads the thread's own registers at an event stop.
+func (t *Thread) readRegs() error {
+	if err := unix.PtraceGetRegs(t.Tid, &t.regs); err != nil {
+		t.gone = true
+		return fmt.Errorf("read registers of thread %d: %w", t.Tid, ErrGone)
+	}
+	if err := t.leaveRseq(); err != nil {
+		return err
+	}
+	if hideStop(&t.regs) {
+		onStep()
+		return t.setRegs(&t.regs)
+	}
+	return nil
+}
+
+func (t *Thread) setRegs(r *unix.PtraceRegs) error {
+	if err := unix.PtraceSetRegs(t.Tid, r); err != nil {
+		t.gone = true
+		return fmt.Errorf("set registers of thread %d: %w", t.Tid, ErrGone)
+	}
+	return nil
+}
+
+// Detach lets the thread go on with what it was doing. It is safe to call
+// after any error. The duration is how long the thread did not run.
+func (t *Thread) Detach() time.Duration {
+	if t.gone {
+		return 0
+	}
+	t.slot.clear(t.Tid)
+	onStep()
+	if t.setRegs(&t.regs) != nil {
+		return 0
+	}
+	onStep()
+	_, _ = ptrace(reqDetach, t.Tid, 0, 0)
+	return time.Since(t.since)
+}
+
+// letGo gives up on a thread. What it runs returns to its own registers by
+// itself, so nothing else is done to it. One that does not stop cannot be
+// detached; it runs on, seized, until Reap or our end.
+func (t *Thread) letGo() {
+	t.gone = true
+	release(t.Tid)
+}
