@@ -1,0 +1,136 @@
+// Package bench is the workbench without a screen: it lists targets, watches
+// one, keeps its session, tests and applies its policy. The screen and the
+// headless commands drive the same calls, so what one can do the other can.
+//
+// Nothing here draws, and the screen touches the kernel only through here.
+package bench
+
+import (
+	"context"
+	"time"
+
+	"speaker/apply"
+	"speaker/policy"
+	"speaker/session"
+	"speaker/trace"
+)
+
+// Item is one target that can be picked. Its strings come from engines and
+// containers: they are hostile bytes until the screen has cleaned them.
+type Item struct {
+	Ref     string // what Watch takes: "docker:web", "demo", "pid:1", "cgroup:/path"
+	Engine  string // "docker", "demo", "process", "cgroup"
+	ID      string
+	Name    string
+	Image   string
+	Command string
+	State   string // "running", "exited", …
+	Pid     int    // 0 when not running
+	Created time.Time
+	CanBoot bool // it can be booted again, with the tracer armed before its first call
+}
+
+// Backend finds targets and opens work on them.
+type Backend interface {
+	// Targets lists what can be picked. Problems are one-line sentences (an
+	// engine that cannot be reached) and never hide the items that were found.
+	Targets(ctx context.Context) (items []Item, problems []string)
+	// Watch starts watching a running target, or with boot boots it again
+	// with the tracer armed before its first call.
+	Watch(ctx context.Context, ref string, boot bool) (Work, error)
+}
+
+// Mode is what the work is connected to.
+type Mode string
+
+// The modes.
+const (
+	Live Mode = "live" // the target is watched now
+	File Mode = "file" // a saved session: no target, nothing to test live or apply
+)
+
+// Applied is what stands on the target now.
+type Applied string
+
+// The states of an apply.
+const (
+	Nothing  Applied = "nothing"
+	HoldBoot Applied = "hold: boot (all allowed)"
+	HoldDeny Applied = "hold: run (removed calls denied)"
+	HoldOpen Applied = "hold: undone (all allowed)"
+	Sealed   Applied = "sealed"
+	Injected Applied = "injected"
+)
+
+// State is what the status bar and the apply pane show. It is a copy.
+type State struct {
+	Mode      Mode
+	Item      Item
+	Phase     policy.Phase  // Boot or Run: which side of the current split "now" lies on; Stop after the target ended
+	Elapsed   time.Duration // since the recording began, or its length for a file
+	Rate      float64       // calls a second
+	Lost      trace.Lost
+	Recording string // path of the session file; "" when not on disk
+	RecordErr string // why the session file is not being written ("" when it is)
+	Ended     bool   // the target's last process is gone
+	Applied   Applied
+	InPlace   *policy.Policy // what the filter in place was compiled from; nil while nothing is applied
+	AutoDeny  bool           // hold: the split will be crossed by itself when the evidence is there
+	Hold      *apply.Status
+	DryRun    bool
+	WouldDeny []trace.ProcRow // dry run: calls outside the run set, by call and process
+	Denied    []trace.ProcRow // calls that seccomp refused since something was applied
+	Load      string          // the demo's request load in words: "demo load: 1203 answered, 0 failed"
+	Problems  []string        // sentences: what went wrong lately, newest last
+}
+
+// Work is one open target or file. All methods may be called from any
+// goroutine. Those with a context may take seconds; the others return at once.
+type Work interface {
+	Session() *session.Session
+	State() State
+
+	// SetSplit moves the split by hand; Accept takes the current proposal
+	// and fails with the reason when there is none. stop sets the stop mark (0: none).
+	SetSplit(at, stop time.Duration) error
+	Accept() error
+	// Mark adds a mark of the user's at the present time.
+	Mark(text string) error
+	Edit(policy.Edit) error
+	UndoEdit() error
+	RedoEdit() error
+
+	// DryRun switches the live judging against the run set; nothing is denied.
+	DryRun(on bool) error
+	// Preflight lists what speaks for and against an apply, without doing it.
+	Preflight(ctx context.Context, m apply.Mode) []apply.Check
+	// Hold boots the target again under the two-phase filter (demo and run
+	// targets): all allowed until the split is crossed by CrossSplit or, with
+	// auto, by itself once the split's evidence shows. Like Reboot it ends
+	// this work and returns the new one, which carries on with what this one
+	// learned.
+	Hold(ctx context.Context, auto bool) (Work, error)
+	CrossSplit() error // removed calls are denied from now on; reversible
+	UndoHold() error   // removed calls are allowed again
+	// Seal makes a hold permanent and proves it.
+	Seal(ctx context.Context) (apply.Proof, error)
+	// Inject puts the run filter into the running target, permanently, and proves it.
+	Inject(ctx context.Context) (apply.Report, apply.Proof, error)
+	Prove(ctx context.Context) (apply.Proof, error)
+
+	// Reload makes the demo's administrative request; ErrNotDemo elsewhere.
+	Reload() (string, error)
+
+	// SaveAs writes the whole session into a new file; Export the policy
+	// ("docker", "text"; phase Boot: the wide filter, Run: the narrow one).
+	// Neither overwrites.
+	SaveAs(path string) error
+	Export(path, format string, phase policy.Phase) error
+
+	// Reboot starts a new recording of the same target from its first call.
+	// The work ends and the new one is returned.
+	Reboot(ctx context.Context) (Work, error)
+	// Close ends the watching, and the session file. A demo that nothing is
+	// applied to is stopped; anything else lives on.
+	Close() error
+}

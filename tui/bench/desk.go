@@ -1,0 +1,150 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"speaker/policy"
+	"speaker/policy/export"
+	"speaker/session"
+)
+
+// desk is the half of a Work that needs no live target: the session, its
+// decisions and its files.
+type desk struct {
+	sess   *session.Session
+	writer *session.Writer // nil: not on disk
+	path   string
+
+	pmu      sync.Mutex
+	problems []string
+}
+
+// keepProblems bounds what State shows of the past.
+const keepProblems = 50
+
+func newDesk(s *session.Session) *desk { return &desk{sess: s} }
+
+// Session implements Work.
+func (d *desk) Session() *session.Session { return d.sess }
+
+func (d *desk) problem(text string) {
+	d.pmu.Lock()
+	defer d.pmu.Unlock()
+	if n := len(d.problems); n > 0 && d.problems[n-1] == text {
+		return
+	}
+	d.problems = append(d.problems, text)
+	if len(d.problems) > keepProblems {
+		d.problems = d.problems[1:]
+	}
+}
+
+// state fills in what the session knows.
+func (d *desk) state() State {
+	d.pmu.Lock()
+	problems := append([]string(nil), d.problems...)
+	d.pmu.Unlock()
+	s := State{Elapsed: d.sess.Length(), Rate: d.sess.Rate(), Lost: d.sess.Lost(), Recording: d.path,
+		Applied: Nothing, Problems: problems}
+	if d.writer != nil {
+		if err := d.writer.Err(); err != nil {
+			s.RecordErr = err.Error()
+		}
+	}
+	return s
+}
+
+// SetSplit implements Work.
+func (d *desk) SetSplit(at, stop time.Duration) error {
+	length := d.sess.Length()
+	if at < 0 || at > length {
+		return fmt.Errorf("split at %s lies outside the recording (0 to %s)", at, length)
+	}
+	if stop != 0 && (stop <= at || stop > length) {
+		return fmt.Errorf("stop mark at %s must lie between the split and the end", stop)
+	}
+	d.sess.AddSplit(session.Split{At: at, Stop: stop, How: "set by hand", By: "user"})
+	return nil
+}
+
+// Accept implements Work.
+func (d *desk) Accept() error {
+	sp, ok := d.sess.Propose(d.sess.Length())
+	if !ok {
+		return fmt.Errorf("no split to propose: %s", sp.How)
+	}
+	if old, had := d.sess.Split(); had {
+		sp.Stop = old.Stop
+	}
+	sp.By = "user, as proposed"
+	d.sess.AddSplit(sp)
+	return nil
+}
+
+// Mark implements Work.
+func (d *desk) Mark(text string) error {
+	d.sess.AddMark(session.Mark{At: d.sess.Length(), Kind: session.MarkUser, Text: text})
+	return nil
+}
+
+// Edit implements Work.
+func (d *desk) Edit(e policy.Edit) error {
+	if err := e.Check(); err != nil {
+		return err
+	}
+	if e.At.IsZero() {
+		e.At = time.Now()
+	}
+	d.sess.AddEdit(e)
+	return nil
+}
+
+// UndoEdit implements Work.
+func (d *desk) UndoEdit() error {
+	if !d.sess.UndoEdit() {
+		return errors.New("no edit to undo")
+	}
+	return nil
+}
+
+// RedoEdit implements Work.
+func (d *desk) RedoEdit() error {
+	if !d.sess.RedoEdit() {
+		return errors.New("no edit to redo")
+	}
+	return nil
+}
+
+// Export implements Work.
+func (d *desk) Export(path, format string, phase policy.Phase) error {
+	p, err := d.decided()
+	if err != nil {
+		return err
+	}
+	o := export.Options{Phase: phase, Runtime: true}
+	return export.ToFile(path, func(w io.Writer) error { return export.Write(w, format, p, o) })
+}
+
+// SaveAs implements Work.
+func (d *desk) SaveAs(path string) error { return session.Save(path, d.sess) }
+
+// tried notes on the session what was tried, and how it came out.
+func (d *desk) tried(kind string, err error, text string) {
+	if err != nil {
+		text = err.Error()
+		d.problem(kind + ": " + text)
+	}
+	d.sess.AddTrial(session.Trial{At: d.sess.Length(), Kind: kind, OK: err == nil, Text: text})
+}
+
+// close ends the session's file.
+func (d *desk) close() error {
+	if d.writer == nil {
+		return nil
+	}
+	return d.writer.Close()
+}

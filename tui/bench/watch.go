@@ -1,0 +1,210 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"speaker/apply"
+	"speaker/policy"
+	"speaker/trace"
+	"speaker/trace/target"
+)
+
+// lookEvery is how often the slow facts of State are read anew.
+const lookEvery = 400 * time.Millisecond
+
+// watch keeps what State shows fresh until ctx ends, crosses the split of an
+// automatic hold, and notices the target's end.
+func (w *live) watch(ctx context.Context) {
+	t := time.NewTicker(lookEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			w.look()
+		}
+	}
+}
+
+// look reads the slow facts once.
+func (w *live) look() {
+	w.mu.Lock()
+	hold, dryRun, applied := w.hold, w.dryRun, w.applied
+	w.mu.Unlock()
+	var would, denied []trace.ProcRow
+	if dryRun {
+		would, _ = w.tracer.Judged()
+	}
+	if applied != Nothing {
+		denied, _ = w.tracer.Denials()
+	}
+	alive := len(w.tracer.Pids()) > 0
+	var status *apply.Status
+	if hold != nil && applied != Sealed && alive {
+		if s, err := hold.Status(); err == nil {
+			status = &s
+		} else {
+			w.problem("the hold's keeper does not answer: " + err.Error())
+		}
+	}
+	w.mu.Lock()
+	w.would, w.denied, w.status = would, denied, status
+	// A container may take long to start, and a command may live for a moment.
+	w.begun = w.begun || alive || len(w.sess.Discoveries()) > 0
+	w.ended = w.begun && !alive
+	auto, ended, load := w.autoDeny, w.ended, w.load
+	w.mu.Unlock()
+	if ended && load != nil {
+		load.Stop() // what it asks from now on would count as failed
+	}
+	if auto && alive {
+		w.crossWhenReady()
+	}
+}
+
+// crossWhenReady crosses the split of an automatic hold once this boot shows
+// the evidence that the split asks for.
+func (w *live) crossWhenReady() {
+	sp, ok := w.sess.Propose(w.sess.Length())
+	if !ok {
+		return
+	}
+	sp.By = "speaker, for the automatic hold"
+	w.sess.AddSplit(sp)
+	if err := w.CrossSplit(); err != nil {
+		w.problem("cross the split: " + err.Error())
+	}
+}
+
+// pids lists the target's processes.
+func (w *live) pids() ([]int, error) {
+	w.mu.Lock()
+	t := w.target
+	w.mu.Unlock()
+	return t.Pids()
+}
+
+// State implements Work.
+func (w *live) State() State {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.desk.state()
+	s.Mode, s.Item, s.Applied, s.AutoDeny = Live, w.item, w.applied, w.autoDeny
+	s.Ended, s.DryRun, s.Hold = w.ended, w.dryRun, w.status
+	s.WouldDeny, s.Denied = w.would, w.denied
+	s.Phase = w.phase()
+	if w.applied != Nothing {
+		p := w.holdSet
+		s.InPlace = &p
+	}
+	if w.load != nil {
+		ok, failed, last := w.load.Stats()
+		s.Load = fmt.Sprintf("demo load: %d answered, %d failed", ok, failed)
+		if last != nil && failed > 0 {
+			s.Load += " (" + last.Error() + ")"
+		}
+	}
+	return s
+}
+
+// phase says on which side of the split now lies. Locked by the caller.
+func (w *live) phase() policy.Phase {
+	switch {
+	case w.ended:
+		return policy.Stop
+	case w.applied == HoldBoot:
+		return policy.Boot
+	case w.applied != Nothing:
+		return policy.Run
+	}
+	if sp, ok := w.sess.Split(); ok && w.sess.Length() > sp.At {
+		return policy.Run
+	}
+	return policy.Boot
+}
+
+// Reload implements Work.
+func (w *live) Reload() (string, error) {
+	if w.own == nil || w.own.demo == nil {
+		return "", ErrNotDemo
+	}
+	w.Mark(ReloadMark)
+	if err := w.own.demo.Reload(); err != nil {
+		w.Mark(ReloadFailed + err.Error())
+		return "", err
+	}
+	return "reloaded", nil
+}
+
+// Close implements Work. The order matters: the recorder reads the tracer, and
+// the file takes the last epoch.
+func (w *live) Close() error {
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return nil
+	}
+	w.closed = true
+	w.mu.Unlock()
+	w.stopBg()
+	w.bg.Wait()
+	var errs []error
+	errs = append(errs, w.leave())
+	if w.load != nil {
+		w.load.Stop()
+	}
+	errs = append(errs, w.rec.Stop(), w.tracer.Close(), w.desk.close())
+	if w.cgroup != "" {
+		os.Remove(w.cgroup) // stays, rightly, while somebody lives in it
+	}
+	return errors.Join(errs...)
+}
+
+// leave stops a target of speaker's own that nothing is applied to, while it
+// is still being recorded, and says what is left running otherwise.
+func (w *live) leave() error {
+	if w.own == nil || w.State().Ended {
+		return nil
+	}
+	if a := w.State().Applied; a != Nothing {
+		w.bench.farewell(fmt.Sprintf("%s goes on running (%s), pid %d: watch it again with: speaker watch cgroup:%s; end it with: kill %d", w.item.Name, a, w.own.pid, w.cgroup, w.own.pid))
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return w.stopOwn(ctx)
+}
+
+// endProcesses ends what lives in a cgroup: SIGTERM, and SIGKILL when ctx ends.
+func endProcesses(ctx context.Context, cgroup string) error {
+	send := func(sig syscall.Signal) int {
+		pids, _ := target.Target{Engine: "run", CgroupPath: cgroup}.Pids()
+		for _, p := range pids {
+			syscall.Kill(p, sig)
+		}
+		return len(pids)
+	}
+	if send(syscall.SIGTERM) == 0 {
+		return nil
+	}
+	t := time.NewTicker(20 * time.Millisecond)
+	defer t.Stop()
+	for send(0) > 0 {
+		select {
+		case <-ctx.Done():
+			if send(syscall.SIGKILL) == 0 {
+				return nil
+			}
+			return fmt.Errorf("processes in %s did not end in time and were killed", filepath.Base(cgroup))
+		case <-t.C:
+		}
+	}
+	return nil
+}

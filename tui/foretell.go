@@ -1,0 +1,212 @@
+package tui
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"speaker/policy"
+	"speaker/session"
+	"speaker/tui/bench"
+)
+
+// reloadNeeds is what the recording knows of the demo's administrative
+// request: which calls were in use while it was answered.
+type reloadNeeds struct {
+	at    time.Duration
+	calls []policy.Call
+	// failed is what the newest request was answered with, when it failed.
+	failed   string
+	failedAt time.Duration
+}
+
+// reloadTakes is how long after its mark a request is taken to be at work.
+const reloadTakes = 700 * time.Millisecond
+
+// findReload looks at the last administrative request on the recording that was
+// answered. One that failed ended early, and tells little of what it needs.
+func findReload(s *session.Session, marks []session.Mark) (n reloadNeeds) {
+	failed, later := false, false
+	for i := len(marks) - 1; i >= 0; i-- {
+		m := marks[i]
+		why, isFailure := strings.CutPrefix(m.Text, bench.ReloadFailed)
+		switch {
+		case m.Kind != session.MarkUser:
+		case isFailure:
+			failed = true
+			if !later {
+				n.failed, n.failedAt, later = why, m.At, true
+			}
+		case m.Text == bench.ReloadMark && failed:
+			failed = false
+		case m.Text == bench.ReloadMark:
+			n.at = m.At
+			for _, u := range s.Observed(session.Split{At: m.At, Stop: m.At + reloadTakes})[policy.Run] {
+				n.calls = append(n.calls, u.Call)
+			}
+			return n
+		}
+	}
+	return n
+}
+
+// names writes calls by name.
+func names(calls []policy.Call) []string {
+	out := make([]string, len(calls))
+	for i, c := range calls {
+		out[i] = c.String()
+	}
+	return out
+}
+
+// sortedNames writes the calls of a set by name, in the order of the names.
+func sortedNames(s policy.Set) []string {
+	out := names(s.Calls())
+	slices.Sort(out)
+	return out
+}
+
+// foretellReload says what the administrative request will meet.
+func foretellReload(n *snapshot, needs reloadNeeds) []line {
+	out := []line{say(plainLine, "The demo is asked to reload: it reads its configuration anew and rotates its log.")}
+	if !denies(n.state.Applied) {
+		return append(out, say(good, "Nothing is denied at present (applied: %s): it should be answered.", n.state.Applied),
+			say(plainLine, "What it uses after the split is recorded as run, and so allowed there unless you deny it. With the dry run on (d), what it needs beyond the run set is listed by call and process."))
+	}
+	narrow := n.inPlace().Narrow()
+	gone := n.known().Minus(narrow)
+	var miss []policy.Call
+	for _, c := range needs.calls {
+		if !narrow.Has(c) {
+			miss = append(miss, c)
+		}
+	}
+	switch {
+	case len(miss) > 0:
+		out = append(out, say(bad, "Foretold: it will fail. When it was last answered, it used %s, which the filter in place does not allow:",
+			plural(len(miss), "call")), say(bad, "  %s", strings.Join(names(miss), ", ")),
+			say(plainLine, "Each answers %s.", answers(n.inPlace(), miss)))
+	case needs.failed != "":
+		out = append(out, say(bad, "Foretold: it will fail, unless what was denied is allowed since. It was last sent at %s, and failed: %s", offset(needs.failedAt), needs.failed))
+	case len(needs.calls) > 0:
+		out = append(out, say(good, "Foretold: it will be answered. All calls it used before are allowed by the filter in place."))
+	default:
+		out = append(out, say(warn, "It was never seen: what it needs is not known. It fails if it needs one of these, which the filter in place does not allow:"),
+			say(warn, "  %s", strings.Join(sortedNames(gone), ", ")), say(plainLine, "Each answers %s.", answers(n.inPlace(), gone.Calls())))
+	}
+	return append(out, say(plainLine, "Serving goes on in any case."))
+}
+
+// denies reports whether removed calls fail now.
+func denies(a bench.Applied) bool {
+	return a == bench.HoldDeny || a == bench.Sealed || a == bench.Injected
+}
+
+// answers says what the denied calls return: "EPERM", or "EPERM; newer calls ENOSYS".
+func answers(p policy.Policy, calls []policy.Call) string {
+	spec := p.NarrowSpec()
+	var out []string
+	seen := map[string]bool{}
+	for _, c := range calls {
+		a := spec.Want(c)
+		if s := fmt.Sprint(a); a.Denies() && !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	return strings.Join(out, " or ")
+}
+
+// foretell says what applying the run set will do: how much it removes, what
+// the recording would have lost under it, and, unless the checks that are shown
+// with it have told so, what speaks against it.
+func foretell(n *snapshot, warnings bool) []line {
+	narrow := n.policy.Narrow()
+	gone := n.policy.Wide().Minus(narrow)
+	out := []line{say(strong, "Run allows %s; %d that boot uses are removed.", plural(narrow.Len(), "call"), gone.Len())}
+	if n.standing == noSplit && n.state.Applied == bench.Nothing {
+		out = append(out, say(warn, "No split yet: everything seen so far counts as boot."))
+	}
+	if n.standing == suggested && n.state.Applied == bench.Nothing {
+		out = append(out, say(warn, "The split at %s is only proposed: accept it with a.", offset(n.split.At)))
+	}
+	out = append(out, rehearsed(n.rehearsal)...)
+	if warnings {
+		for _, w := range n.warnings {
+			out = append(out, warned(w)...)
+		}
+	}
+	return append(out, removedLines(gone)...)
+}
+
+// removedLines names what is removed.
+func removedLines(gone policy.Set) []line {
+	if gone.Len() == 0 {
+		return nil
+	}
+	return []line{say(plainLine, "Removed: %s", strings.Join(sortedNames(gone), ", "))}
+}
+
+// foretellHeld is foretell for the filter in place, which neither edits nor a
+// moved split change any more.
+func foretellHeld(n *snapshot, warnings bool) []line {
+	in := n.inPlace()
+	narrow := in.Narrow()
+	gone := n.known().Minus(narrow)
+	out := []line{say(strong, "The filter in place allows %s in run; %d known ones are removed.", plural(narrow.Len(), "call"), gone.Len())}
+	if warnings {
+		for _, w := range in.Warnings() {
+			out = append(out, warned(w)...)
+		}
+	}
+	return append(append(out, drifted(n)...), removedLines(gone)...)
+}
+
+// drifted says how the sets on screen differ from the filter in place.
+func drifted(n *snapshot) []line {
+	in, now := n.inPlace().Narrow(), n.policy.Narrow()
+	var out []line
+	if more := now.Minus(in); more.Len() > 0 {
+		out = append(out, say(warn, "On the sets run allows more, which this filter removes all the same: %s", listed(sortedNames(more), 20)))
+	}
+	if less := in.Minus(now); less.Len() > 0 {
+		out = append(out, say(warn, "On the sets run does not allow, as this filter does: %s", listed(sortedNames(less), 20)))
+	}
+	if out != nil {
+		out = append(out, say(plainLine, "  remedy: a filter stays as it was made; boot the target again to use the sets as they are now"))
+	}
+	return out
+}
+
+// rehearsed says what the recording would have lost.
+func rehearsed(r session.Rehearsal) []line {
+	if len(r.Denied) == 0 {
+		return []line{say(good, "Rehearsal: nothing the recording has after the split would be denied.")}
+	}
+	out := []line{say(bad, "Rehearsal: of what the recording has, %s would be denied:", plural(len(r.Denied), "call"))}
+	for _, d := range r.Denied {
+		text := fmt.Sprintf("%s, last at %s", plural(int(d.Count), "time"), offset(d.Last))
+		if d.InFlight {
+			text += ", and a thread sleeps in it"
+		}
+		out = append(out, say(bad, "  ! %-18s in %-4s %s", d.Call.String(), d.Phase, text))
+	}
+	return out
+}
+
+// warned words a warning of the policy.
+func warned(w policy.Warning) []line {
+	kind, head := warn, "warning: "
+	if w.Block {
+		kind, head = bad, "BLOCKS: "
+	}
+	out := []line{say(kind, "%s%s", head, w.Text)}
+	if len(w.Calls) > 0 {
+		out = append(out, say(dimLine, "  calls: %s", listed(names(w.Calls), 12)))
+	}
+	if w.Remedy != "" {
+		out = append(out, say(plainLine, "  remedy: %s", w.Remedy))
+	}
+	return out
+}

@@ -1,0 +1,153 @@
+package tui
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"speaker/policy"
+	"speaker/trace"
+	"speaker/tui/bench"
+)
+
+// tryPane is where the policy is tested and applied: what stands, what the
+// live judging finds, what an apply would do, and what was tried.
+type tryPane struct{ list }
+
+func (p *tryPane) lines(n *snapshot, reloaded string) []line {
+	s := n.state
+	out := []line{say(strong, "Applied: %s", s.Applied), say(good, "Next: %s", next(n))}
+	if s.AutoDeny && s.Applied == bench.HoldBoot {
+		out = append(out, say(plainLine, "The split will be crossed by itself when its evidence shows."))
+	}
+	if s.Load != "" {
+		out = append(out, say(plainLine, "%s", s.Load))
+	}
+	if reloaded != "" {
+		out = append(out, say(plainLine, "%s", reloaded))
+	}
+	if s.Applied != bench.Nothing {
+		out = append(out, procRows("Denied since something was applied", s.Denied, "nothing was denied", bad)...)
+	}
+	out = append(out, holdLines(n)...)
+	if s.DryRun {
+		out = append(out, procRows("Dry run: run would deny", s.WouldDeny, "nothing so far: every call since was allowed", warn)...)
+	} else if s.Mode == bench.Live && !s.Ended {
+		out = append(out, say(dimLine, "Dry run is off: d judges the live target against the run set; nothing is denied."))
+	}
+	out = append(out, tried(n)...)
+	if n.state.InPlace != nil {
+		return append(out, foretellHeld(n, true)...)
+	}
+	out = append(out, say(strong, "What applying the run set means"))
+	return append(out, foretell(n, true)...)
+}
+
+// next is the step that a newcomer is looking for.
+func next(n *snapshot) string {
+	s := n.state
+	switch {
+	case s.Mode == bench.File:
+		return "rehearse by editing the sets (2); x exports the policy"
+	case s.Ended:
+		return "the target has ended; b boots it again, x exports the policy"
+	}
+	switch s.Applied {
+	case bench.HoldBoot:
+		if s.AutoDeny {
+			return "wait: the split is crossed by itself when its evidence shows; c crosses it now"
+		}
+		return "let it boot; once it serves, c crosses the split: removed calls are denied, z undoes it"
+	case bench.HoldDeny:
+		return "watch what is denied; z undoes, S makes it permanent"
+	case bench.HoldOpen:
+		return "c crosses the split again; S makes it permanent"
+	case bench.Sealed, bench.Injected:
+		return "P proves it again; x exports the policy for the next start"
+	}
+	switch {
+	case n.standing == noSplit:
+		return "let it serve until a split is proposed, or set one with [ and ]"
+	case n.standing == suggested:
+		return "a accepts the proposed split; [ and ] move it"
+	case s.Item.Engine == "demo" || s.Item.Engine == "run":
+		return "d dry run; H boots it under the two-phase filter (reversible)"
+	}
+	return "d dry run; f checks; I injects the run filter for good"
+}
+
+// holdLines tell what the hold's supervisor answers.
+func holdLines(n *snapshot) []line {
+	h := n.state.Hold
+	if h == nil {
+		return nil
+	}
+	out := []line{say(strong, "Hold %s (%s): the keeper was asked %d times, and denied %d:", h.Name, h.Mode, h.Notified, h.Denied)}
+	if !h.Alive {
+		out = append(out, say(bad, "  its target or keeper is gone"))
+	}
+	for i, c := range h.ByCall {
+		if i == 12 {
+			out = append(out, say(dimLine, "  and %d more", len(h.ByCall)-i))
+			break
+		}
+		out = append(out, say(plainLine, "  %-18s %-15s pid %-7d %s", c.Call.String(), c.Comm, c.Pid, plural(int(c.Count), "time")))
+	}
+	return out
+}
+
+// procRows list calls by process.
+func procRows(title string, rows []trace.ProcRow, none string, l look) []line {
+	if len(rows) == 0 {
+		return []line{say(strong, "%s", title), say(good, "  %s", none)}
+	}
+	out := []line{say(strong, "%s", title+":")}
+	rows = slices.Clone(rows)
+	slices.SortStableFunc(rows, func(a, b trace.ProcRow) int {
+		return cmp.Or(cmp.Compare(callOf(a).String(), callOf(b).String()), cmp.Compare(a.Pid, b.Pid))
+	})
+	for _, r := range rows {
+		c := callOf(r)
+		text := fmt.Sprintf("  %-18s %-15s pid %-7d %s", c.String(), r.Comm, r.Pid, plural(int(r.Count), "time"))
+		if r.Errno != 0 {
+			text += ", " + errnoName(r.Errno)
+		}
+		out = append(out, line{l, text})
+	}
+	return out
+}
+
+// errnoName is "EPERM" for 1.
+func errnoName(errno int32) string {
+	if s := unix.ErrnoName(unix.Errno(errno)); s != "" {
+		return s
+	}
+	return fmt.Sprintf("errno %d", errno)
+}
+
+func callOf(r trace.ProcRow) policy.Call { return policy.Call{ABI: policy.ABI(r.ABI), Nr: r.Nr} }
+
+// tried lists the trials, newest first.
+func tried(n *snapshot) []line {
+	if len(n.trials) == 0 {
+		return nil
+	}
+	out := []line{say(strong, "Tried, newest first:")}
+	for i := len(n.trials) - 1; i >= 0 && len(out) < 9; i-- {
+		t := n.trials[i]
+		l, word := good, "ok"
+		if !t.OK {
+			l, word = bad, "FAILED"
+		}
+		out = append(out, say(l, "  %s  %s %s: %s", offset(t.At), t.Kind, word, t.Text))
+	}
+	return out
+}
+
+func (p *tryPane) draw(d *draw, n *snapshot, reloaded string, to rect, focused bool) []string {
+	all := d.textRows(p.lines(n, reloaded), to.w)
+	shown, _ := all.keep(p.filter)
+	return d.body(textHead(d, &p.list, shown, all, to), shown, &p.list, to, focused)
+}

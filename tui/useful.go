@@ -1,0 +1,52 @@
+package tui
+
+import (
+	"strings"
+
+	"speaker/tui/bench"
+)
+
+// useful reports whether a key is worth a hint in the last row just now. All
+// keys work and are in the help whatever this says.
+func (m *model) useful(b binding) bool {
+	if b.changes && m.opt.ReadOnly {
+		return false
+	}
+	if m.work == nil || m.snap == nil {
+		return true
+	}
+	s := m.snap.state
+	test := m.focus == testID
+	held := strings.HasPrefix(string(s.Applied), "hold")
+	own := s.Item.Engine == "demo" || s.Item.Engine == "run"
+	live := s.Mode == bench.Live && !s.Ended
+	switch b.act {
+	case actAccept:
+		return m.snap.proposed && (m.snap.standing != decided || m.snap.split.At != m.snap.proposal.At)
+	case actUndo:
+		return m.focus == setsID && m.snap.edits > 0
+	case actDryRun:
+		return test && live && s.Applied == bench.Nothing
+	case actPreflight:
+		return test && live
+	case actHold:
+		return test && live && own && s.Applied == bench.Nothing
+	case actCross:
+		return live && (s.Applied == bench.HoldBoot || s.Applied == bench.HoldOpen)
+	case actUndoHold:
+		return live && s.Applied == bench.HoldDeny
+	case actSeal:
+		return test && live && held
+	case actInject:
+		return test && live && s.Applied == bench.Nothing
+	case actProve:
+		return test && live && s.Applied != bench.Nothing
+	case actReload:
+		return test && live && s.Item.Engine == "demo"
+	case actUserMark:
+		return live
+	case actTimeline, actSplitLeft, actStopLeft:
+		return m.focus != testID
+	}
+	return true
+}
