@@ -1,0 +1,49 @@
+# speaker: `make run` opens the workbench on the demo, `make test` checks everything.
+
+GO      ?= go
+BIN     := speaker
+# One static binary: it runs on any host, and inside the demo's bare root.
+export CGO_ENABLED := 1
+BUILD   := $(GO) build -trimpath -tags netgo,osusergo -ldflags '-linkmode external -extldflags -static'
+
+SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+APT     := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
+
+BUILD_DEPS := gcc libc6-dev pkg-config libseccomp-dev
+TEST_DEPS  := $(BUILD_DEPS) git clang llvm libbpf-dev strace tmux debootstrap
+
+.PHONY: run build test test-all lint generate bench clean deps test-deps
+
+run: build
+	$(if $(SUDO),$(SUDO) )./$(BIN) demo
+
+build: deps
+	$(BUILD) -o $(BIN) .
+
+deps:
+	@.ci/install $(BUILD_DEPS)
+
+test-deps:
+	@.ci/install $(TEST_DEPS)
+	@.ci/images
+
+generate: test-deps
+	$(GO) generate ./...
+
+lint: test-deps
+	@.ci/lint
+
+# The tests need root, a kernel with BTF and Docker for their privileged part;
+# without these that part is skipped, each test saying why.
+test: build test-deps lint
+	$(GO) tool gotestsum --format pkgname --format-hide-empty-pkg -- -count=1 -p 1 -timeout 15m ./...
+
+# Longer than a change should wait for: the fuzzers, two minutes each.
+test-all: test
+	@.ci/fuzz 120s
+
+bench: build test-deps
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
+
+clean:
+	rm -f $(BIN)
