@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -302,6 +303,9 @@ func (m *model) leaving() []line {
 	if s.Mode == bench.Live && s.Recording == "" {
 		out = append(out, say(warn, "The recording is in memory only: it is lost unless you save it first (s)."))
 	}
+	if s.Unsaved {
+		out = append(out, say(warn, "What you decided is in no file: it is lost unless you save it first (s)."))
+	}
 	if s.RecordErr != "" {
 		out = append(out, say(bad, "The session file is not complete: %s. Save it elsewhere first (s).", s.RecordErr))
 	}
@@ -313,7 +317,8 @@ func (m *model) leaving() []line {
 	return out
 }
 
-// quitNow closes the work and ends the program. Asked twice, it does not wait.
+// quitNow closes the work and ends the program. What was asked for and takes no
+// time (an edit) is done first. Asked twice, it does not wait.
 func (m *model) quitNow() tea.Cmd {
 	if m.quitting {
 		return tea.Quit
@@ -323,7 +328,7 @@ func (m *model) quitNow() tea.Cmd {
 	if m.busy != nil {
 		m.busy.cancel()
 	}
-	m.queue = nil
+	m.queue = slices.DeleteFunc(m.queue, func(j job) bool { return j.long })
 	commit := m.commit()
 	works := m.works
 	return tea.Batch(commit, m.enqueue(job{title: "finish", long: true, run: func(context.Context) (func(*model) tea.Cmd, error) {

@@ -58,10 +58,14 @@ func (m *model) nextJob() tea.Cmd {
 	id := m.jobs
 	ctx, cancel := context.WithCancel(m.ctx)
 	m.busy = &running{job: j, id: id, since: m.now(), cancel: cancel}
-	done := m.works.begin()
+	works := m.works
 	return func() tea.Msg {
-		defer done()
 		defer cancel()
+		done, ok := works.begin()
+		if !ok {
+			return nil
+		}
+		defer done()
 		then, err := j.run(ctx)
 		return jobDone{id, then, err}
 	}
@@ -119,14 +123,23 @@ func (m *model) quick(title, ok string, run func() error) tea.Cmd {
 // works keeps every Work that was opened until it is closed, whatever happens
 // to the screen meanwhile, and knows which jobs are under way.
 type works struct {
-	mu   sync.Mutex
-	open []bench.Work
-	jobs sync.WaitGroup
+	mu      sync.Mutex
+	open    []bench.Work
+	closing bool
+	jobs    sync.WaitGroup
 }
 
-func (w *works) begin() (done func()) {
+// begin is for what a command does, to be called when it is at work: a command
+// that was asked for in the last moment is never run. There is no beginning any
+// more once close was called.
+func (w *works) begin() (done func(), ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closing {
+		return nil, false
+	}
 	w.jobs.Add(1)
-	return w.jobs.Done
+	return w.jobs.Done, true
 }
 
 // add notes a Work that now has to be closed.
@@ -151,6 +164,9 @@ func (w *works) drop(x bench.Work) {
 // close waits for the jobs, for a while, and closes what is open. The context
 // of the jobs must have been cancelled.
 func (w *works) close(patience time.Duration) error {
+	w.mu.Lock()
+	w.closing = true
+	w.mu.Unlock()
 	waited := make(chan struct{})
 	go func() { w.jobs.Wait(); close(waited) }()
 	select {

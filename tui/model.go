@@ -110,6 +110,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case taken:
 		if msg.work == m.workID {
 			m.taking = false
+			m.sets.follow(m.snap, msg.snap)
 			m.snap = msg.snap
 			m.remember()
 		}
@@ -148,8 +149,12 @@ func (m *model) take() tea.Cmd {
 		k.fresh = true
 	}
 	m.stale = false
-	done := m.works.begin()
+	works := m.works
 	return func() tea.Msg {
+		done, ok := works.begin()
+		if !ok {
+			return nil
+		}
 		defer done()
 		return taken{id, take(w, k, now())}
 	}

@@ -115,6 +115,31 @@ func (p *setsPane) chosen(n *snapshot) (setRow, bool) {
 	return t[index[p.cursor]], true
 }
 
+// follow keeps the cursor on its call while the table changes around it: what a
+// key does is meant for the call that was seen there.
+func (p *setsPane) follow(old, fresh *snapshot) {
+	if old == nil {
+		return
+	}
+	on, ok := p.chosen(old)
+	if !ok {
+		return
+	}
+	t := p.table(fresh)
+	shown, index := p.rowsOf(nil, fresh, t).keep(p.filter)
+	for i := range shown.n {
+		at := i
+		if index != nil {
+			at = index[i]
+		}
+		if t[at].Call == on.Call {
+			p.top += i - p.cursor
+			p.cursor = i
+			return
+		}
+	}
+}
+
 func (p *setsPane) rows(d *draw, n *snapshot) rows { return p.rowsOf(d, n, p.table(n)) }
 
 func (p *setsPane) rowsOf(d *draw, n *snapshot, t []setRow) rows {
@@ -281,7 +306,6 @@ func why(e policy.Entry) string {
 func explain(n *snapshot, e policy.Entry, first session.Sample, sampled bool) []line {
 	out := []line{
 		say(strong, "%s: boot %s, run %s", e.Call, yesNo(e.Boot), yesNo(e.Run)),
-		say(plainLine, "%s", n.standing),
 	}
 	for _, ph := range []policy.Phase{policy.Init, policy.Boot, policy.Run, policy.Stop, policy.Exec} {
 		if u, ok := e.Uses[ph]; ok {
@@ -300,7 +324,11 @@ func explain(n *snapshot, e policy.Entry, first session.Sample, sampled bool) []
 		out = append(out, say(plainLine, "because (%s): %s", from, r.Text))
 	}
 	if sampled {
-		out = append(out, say(dimLine, "first sample: %s pid %d (%s) %q", offset(first.At), first.Pid, first.Comm, first.Path))
+		text := fmt.Sprintf("first sample: %s pid %d (%s)", offset(first.At), first.Pid, first.Comm)
+		if first.Path != "" {
+			text += fmt.Sprintf(" %q", first.Path)
+		}
+		out = append(out, say(dimLine, "%s", text))
 	}
 	if !e.Run {
 		out = append(out, say(warn, "denied in run it answers %s", answers(n.policy, []policy.Call{e.Call})))
