@@ -20,6 +20,10 @@ type confirm struct {
 
 func (c *confirm) ready() bool { return c.word == "" || c.typed.String() == c.word }
 
+// begun reports a word that is not whole yet. Enter then does nothing: closing
+// would make commands of the letters that are still to come.
+func (c *confirm) begun() bool { return c.typed.String() != "" && !c.ready() }
+
 func (c *confirm) key(name, text string) answer {
 	switch name {
 	case "esc":
@@ -28,7 +32,7 @@ func (c *confirm) key(name, text string) answer {
 		if c.onYes && c.yes != "" && c.ready() {
 			return answer{close: true, then: c.then}
 		}
-		if c.onYes {
+		if c.onYes || c.begun() {
 			return answer{}
 		}
 		return answer{close: true}
@@ -75,8 +79,12 @@ func (c *confirm) draw(d *draw, w, h int) (string, []string, string) {
 		labels = []string{"Close"}
 	} else {
 		labels = append(labels, c.yes)
-		if c.onYes {
+		switch {
+		case c.onYes:
 			focus = 1
+		case c.begun():
+			focus = -1
+			labels[0] = "esc cancels"
 		}
 	}
 	return c.title, rows, d.buttons(labels, focus, c.scroll.more())

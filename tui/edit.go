@@ -142,6 +142,9 @@ func (m *model) exportForm(w bench.Work) *form {
 			return tea.Batch(m.commit(), m.quick("export", "exported to "+v[2], func() error { return w.Export(v[2], v[0], ph) }))
 		}}
 	f.changed(f.fields, 0)
+	if m.snap.standing != decided {
+		f.note = "No split is decided yet, so no policy: accept the proposed one (a) or set one ([ ]) first. " + f.note
+	}
 	return f
 }
 

@@ -70,6 +70,10 @@ func sortedNames(s policy.Set) []string {
 // foretellReload says what the administrative request will meet.
 func foretellReload(n *snapshot, needs reloadNeeds) []line {
 	out := []line{say(plainLine, "The demo is asked to reload: it reads its configuration anew and rotates its log.")}
+	if n.state.Applied == bench.HoldBoot {
+		return append(out, say(good, "Nothing is denied yet (applied: %s): it should be answered.", n.state.Applied),
+			say(plainLine, "The filter in place is fixed: what the request needs beyond the run set is denied once the split is crossed."))
+	}
 	if !denies(n.state.Applied) {
 		return append(out, say(good, "Nothing is denied at present (applied: %s): it should be answered.", n.state.Applied),
 			say(plainLine, "What it uses after the split is recorded as run, and so allowed there unless you deny it. With the dry run on (d), what it needs beyond the run set is listed by call and process."))

@@ -77,7 +77,9 @@ func (m *model) shift(k marker, by time.Duration) {
 				m.say(plainLine, "there is no stop mark; { sets one")
 				return
 			}
-			at = m.stopGuess()
+			if at = m.stopGuess(); at < m.snap.length {
+				by = 0
+			}
 		}
 	}
 	m.put(k, at+by)

@@ -71,6 +71,7 @@ type State struct {
 	Rate      float64       // calls a second
 	Lost      trace.Lost
 	Recording string // path of the session file; "" when not on disk
+	Unsaved   bool   // what the user decided is in memory only
 	RecordErr string // why the session file is not being written ("" when it is)
 	Ended     bool   // the target's last process is gone
 	Applied   Applied

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"sync/atomic"
 	"syscall"
 
 	"speaker/apply"
@@ -11,7 +12,11 @@ import (
 )
 
 // fileWork is the Work on a saved session: everything but the live target.
-type fileWork struct{ *desk }
+type fileWork struct {
+	*desk
+	// opened is the session's generation when it was opened, or last saved.
+	opened atomic.Uint64
+}
 
 // OpenFile opens a saved session; it needs no privilege. Decisions go on into
 // the file, unless it is read-only or cannot be written: then they stay in
@@ -33,7 +38,8 @@ func OpenFile(path string, readOnly bool) (Work, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &fileWork{newDesk(sess)}
+	w := &fileWork{desk: newDesk(sess)}
+	w.opened.Store(sess.Generation())
 	w.path, w.writer = path, writer
 	if s := damage.String(); s != "" {
 		w.problem(s)
@@ -51,7 +57,18 @@ func (w *fileWork) State() State {
 	m := w.sess.Meta()
 	s.Item = Item{Ref: w.path, Engine: m.Target.Engine, ID: m.Target.ID, Name: m.Target.Name, Image: m.Target.Image, Command: m.Target.Command, State: "saved", Created: m.Start}
 	s.Ended = true
+	s.Unsaved = w.writer == nil && w.sess.Generation() != w.opened.Load()
 	return s
+}
+
+// SaveAs implements Work.
+func (w *fileWork) SaveAs(path string) error {
+	at := w.sess.Generation()
+	err := w.desk.SaveAs(path)
+	if err == nil {
+		w.opened.Store(at)
+	}
+	return err
 }
 
 func (w *fileWork) DryRun(bool) error { return ErrFile }
