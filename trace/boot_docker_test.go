@@ -14,7 +14,7 @@ import (
 )
 
 // docker runs the client and returns what it printed.
-func docker(t *testing.T, args ...string) string {
+func docker(t testing.TB, args ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
 	cmd := exec.Command("docker", args...)
@@ -26,7 +26,7 @@ func docker(t *testing.T, args ...string) string {
 }
 
 // image makes an image that holds nothing but the given static programs.
-func image(t *testing.T, paths ...string) string {
+func image(t testing.TB, paths ...string) string {
 	t.Helper()
 	if out, err := exec.Command("docker", "version").CombinedOutput(); err != nil {
 		t.Skipf("no Docker: %s", out)
@@ -46,7 +46,7 @@ func image(t *testing.T, paths ...string) string {
 }
 
 // create makes a container, not started, that is removed when the test ends.
-func create(t *testing.T, args ...string) (id string) {
+func create(t testing.TB, args ...string) (id string) {
 	t.Helper()
 	id = docker(t, append([]string{"create", "--network", "none"}, args...)...)
 	t.Cleanup(func() { docker(t, "rm", "-f", id) })
@@ -54,7 +54,7 @@ func create(t *testing.T, args ...string) (id string) {
 }
 
 // dockerHierarchy is where Docker makes its cgroups, as Config.Controller.
-func dockerHierarchy(t *testing.T) string {
+func dockerHierarchy(t testing.TB) string {
 	t.Helper()
 	if docker(t, "info", "--format", "{{.CgroupVersion}}") == "2" {
 		return ""
@@ -129,7 +129,7 @@ func TestDockerStartedAgain(t *testing.T) {
 	}
 }
 
-func sameNames(t *testing.T, got, want map[key]uint64) {
+func sameNames(t testing.TB, got, want map[key]uint64) {
 	t.Helper()
 	for k := range want {
 		if got[k] == 0 {
@@ -194,7 +194,7 @@ func TestDockerExec(t *testing.T) {
 
 // cgroupOf is the directory of a process' cgroup in a hierarchy mounted at the
 // usual place.
-func cgroupOf(t *testing.T, pid, controller string) string {
+func cgroupOf(t testing.TB, pid, controller string) string {
 	t.Helper()
 	b, err := os.ReadFile("/proc/" + pid + "/cgroup")
 	if err != nil {

@@ -13,10 +13,20 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-type bpfBlock struct {
-	_    structs.HostLayout
-	Used uint64
-	Cell [1024]bpfCell
+type bpfArgKey struct {
+	_      structs.HostLayout
+	Value  [2]uint64
+	Nr     uint32
+	Abi    uint8
+	Group  uint8
+	Unused [2]uint8
+}
+
+type bpfArgRow struct {
+	_     structs.HostLayout
+	Count uint64
+	First uint64
+	Last  uint64
 }
 
 type bpfCell struct {
@@ -34,8 +44,10 @@ type bpfChunk struct {
 type bpfControl struct {
 	_        structs.HostLayout
 	Epoch    uint32
+	Tick     uint32
 	Judging  uint32
 	Watching uint32
+	Naming   uint32
 	Newcomer uint32
 	Seeded   uint64
 	Allow    [3][1024]uint8
@@ -43,14 +55,22 @@ type bpfControl struct {
 
 type bpfCpu struct {
 	_             structs.HostLayout
-	WindowStart   uint64
-	WindowUsed    uint64
-	Skipped       uint64
+	Tick          uint32
+	Samples       uint32
+	Now           uint64
+	Sent          uint64
 	Dropped       uint64
 	EventsDropped uint64
 	RowsDropped   uint64
 	Lost          uint64
-	Unused        uint64
+	ArgsDropped   uint64
+	Unfollowed    uint64
+	Unused        [7]uint64
+	Block         [18]struct {
+		_    structs.HostLayout
+		Used uint64
+		Cell [1024]bpfCell
+	}
 }
 
 type bpfEvent struct {
@@ -77,11 +97,13 @@ type bpfLeaf struct {
 }
 
 type bpfRow struct {
-	_     structs.HostLayout
-	Count uint64
-	First uint64
-	Last  uint64
-	Comm  [16]uint8
+	_      structs.HostLayout
+	Count  uint64
+	First  uint64
+	Last   uint64
+	Comm   [16]uint8
+	Group  uint8
+	Unused [7]uint8
 }
 
 type bpfRowKey struct {
@@ -107,19 +129,20 @@ type bpfSample struct {
 }
 
 type bpfSlot struct {
-	_     structs.HostLayout
-	State uint8
-	Call  uint8
-	Told  uint16
+	_      structs.HostLayout
+	Call   uint8
+	Unused uint8
+	Told   uint16
 }
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	bpfMapArguments     = "arguments"
 	bpfMapArmed         = "armed"
+	bpfMapByProcess     = "by_process"
 	bpfMapCgroups       = "cgroups"
-	bpfMapControls      = "controls"
 	bpfMapCpus          = "cpus"
 	bpfMapDenied        = "denied"
 	bpfMapEntered       = "entered"
@@ -127,12 +150,12 @@ const (
 	bpfMapJudged        = "judged"
 	bpfMapSamples       = "samples"
 	bpfMapSlots         = "slots"
-	bpfMapTable         = "table"
 	bpfProgOnAttach     = "on_attach"
 	bpfProgOnEnter      = "on_enter"
 	bpfProgOnExec       = "on_exec"
 	bpfProgOnExit       = "on_exit"
 	bpfProgOnFork       = "on_fork"
+	bpfProgOnFrozen     = "on_frozen"
 	bpfProgOnMkdir      = "on_mkdir"
 	bpfProgOnReturn     = "on_return"
 	bpfProgOnRmdir      = "on_rmdir"
@@ -140,15 +163,15 @@ const (
 	bpfProgSeed         = "seed"
 	bpfVarAnyExec       = "any_exec"
 	bpfVarClass         = "class"
+	bpfVarCtl           = "ctl"
 	bpfVarEventType     = "event_type"
 	bpfVarExecEventType = "exec_event_type"
 	bpfVarHierarchy     = "hierarchy"
-	bpfVarNcpu          = "ncpu"
 	bpfVarRootPid       = "root_pid"
 	bpfVarSampleType    = "sample_type"
+	bpfVarStates        = "states"
 	bpfVarSubsys        = "subsys"
-	bpfVarWindowNs      = "window_ns"
-	bpfVarWindowSamples = "window_samples"
+	bpfVarTickSamples   = "tick_samples"
 )
 
 // loadBpf returns the embedded CollectionSpec for bpf.
@@ -198,6 +221,7 @@ type bpfProgramSpecs struct {
 	OnExec   *ebpf.ProgramSpec `ebpf:"on_exec"`
 	OnExit   *ebpf.ProgramSpec `ebpf:"on_exit"`
 	OnFork   *ebpf.ProgramSpec `ebpf:"on_fork"`
+	OnFrozen *ebpf.ProgramSpec `ebpf:"on_frozen"`
 	OnMkdir  *ebpf.ProgramSpec `ebpf:"on_mkdir"`
 	OnReturn *ebpf.ProgramSpec `ebpf:"on_return"`
 	OnRmdir  *ebpf.ProgramSpec `ebpf:"on_rmdir"`
@@ -209,17 +233,17 @@ type bpfProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfMapSpecs struct {
-	Armed    *ebpf.MapSpec `ebpf:"armed"`
-	Cgroups  *ebpf.MapSpec `ebpf:"cgroups"`
-	Controls *ebpf.MapSpec `ebpf:"controls"`
-	Cpus     *ebpf.MapSpec `ebpf:"cpus"`
-	Denied   *ebpf.MapSpec `ebpf:"denied"`
-	Entered  *ebpf.MapSpec `ebpf:"entered"`
-	Events   *ebpf.MapSpec `ebpf:"events"`
-	Judged   *ebpf.MapSpec `ebpf:"judged"`
-	Samples  *ebpf.MapSpec `ebpf:"samples"`
-	Slots    *ebpf.MapSpec `ebpf:"slots"`
-	Table    *ebpf.MapSpec `ebpf:"table"`
+	Arguments *ebpf.MapSpec `ebpf:"arguments"`
+	Armed     *ebpf.MapSpec `ebpf:"armed"`
+	ByProcess *ebpf.MapSpec `ebpf:"by_process"`
+	Cgroups   *ebpf.MapSpec `ebpf:"cgroups"`
+	Cpus      *ebpf.MapSpec `ebpf:"cpus"`
+	Denied    *ebpf.MapSpec `ebpf:"denied"`
+	Entered   *ebpf.MapSpec `ebpf:"entered"`
+	Events    *ebpf.MapSpec `ebpf:"events"`
+	Judged    *ebpf.MapSpec `ebpf:"judged"`
+	Samples   *ebpf.MapSpec `ebpf:"samples"`
+	Slots     *ebpf.MapSpec `ebpf:"slots"`
 }
 
 // bpfVariableSpecs contains global variables before they are loaded into the kernel.
@@ -228,15 +252,15 @@ type bpfMapSpecs struct {
 type bpfVariableSpecs struct {
 	AnyExec       *ebpf.VariableSpec `ebpf:"any_exec"`
 	Class         *ebpf.VariableSpec `ebpf:"class"`
+	Ctl           *ebpf.VariableSpec `ebpf:"ctl"`
 	EventType     *ebpf.VariableSpec `ebpf:"event_type"`
 	ExecEventType *ebpf.VariableSpec `ebpf:"exec_event_type"`
 	Hierarchy     *ebpf.VariableSpec `ebpf:"hierarchy"`
-	Ncpu          *ebpf.VariableSpec `ebpf:"ncpu"`
 	RootPid       *ebpf.VariableSpec `ebpf:"root_pid"`
 	SampleType    *ebpf.VariableSpec `ebpf:"sample_type"`
+	States        *ebpf.VariableSpec `ebpf:"states"`
 	Subsys        *ebpf.VariableSpec `ebpf:"subsys"`
-	WindowNs      *ebpf.VariableSpec `ebpf:"window_ns"`
-	WindowSamples *ebpf.VariableSpec `ebpf:"window_samples"`
+	TickSamples   *ebpf.VariableSpec `ebpf:"tick_samples"`
 }
 
 // bpfObjects contains all objects after they have been loaded into the kernel.
@@ -259,24 +283,25 @@ func (o *bpfObjects) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfMaps struct {
-	Armed    *ebpf.Map `ebpf:"armed"`
-	Cgroups  *ebpf.Map `ebpf:"cgroups"`
-	Controls *ebpf.Map `ebpf:"controls"`
-	Cpus     *ebpf.Map `ebpf:"cpus"`
-	Denied   *ebpf.Map `ebpf:"denied"`
-	Entered  *ebpf.Map `ebpf:"entered"`
-	Events   *ebpf.Map `ebpf:"events"`
-	Judged   *ebpf.Map `ebpf:"judged"`
-	Samples  *ebpf.Map `ebpf:"samples"`
-	Slots    *ebpf.Map `ebpf:"slots"`
-	Table    *ebpf.Map `ebpf:"table"`
+	Arguments *ebpf.Map `ebpf:"arguments"`
+	Armed     *ebpf.Map `ebpf:"armed"`
+	ByProcess *ebpf.Map `ebpf:"by_process"`
+	Cgroups   *ebpf.Map `ebpf:"cgroups"`
+	Cpus      *ebpf.Map `ebpf:"cpus"`
+	Denied    *ebpf.Map `ebpf:"denied"`
+	Entered   *ebpf.Map `ebpf:"entered"`
+	Events    *ebpf.Map `ebpf:"events"`
+	Judged    *ebpf.Map `ebpf:"judged"`
+	Samples   *ebpf.Map `ebpf:"samples"`
+	Slots     *ebpf.Map `ebpf:"slots"`
 }
 
 func (m *bpfMaps) Close() error {
 	return _BpfClose(
+		m.Arguments,
 		m.Armed,
+		m.ByProcess,
 		m.Cgroups,
-		m.Controls,
 		m.Cpus,
 		m.Denied,
 		m.Entered,
@@ -284,7 +309,6 @@ func (m *bpfMaps) Close() error {
 		m.Judged,
 		m.Samples,
 		m.Slots,
-		m.Table,
 	)
 }
 
@@ -294,15 +318,15 @@ func (m *bpfMaps) Close() error {
 type bpfVariables struct {
 	AnyExec       *ebpf.Variable `ebpf:"any_exec"`
 	Class         *ebpf.Variable `ebpf:"class"`
+	Ctl           *ebpf.Variable `ebpf:"ctl"`
 	EventType     *ebpf.Variable `ebpf:"event_type"`
 	ExecEventType *ebpf.Variable `ebpf:"exec_event_type"`
 	Hierarchy     *ebpf.Variable `ebpf:"hierarchy"`
-	Ncpu          *ebpf.Variable `ebpf:"ncpu"`
 	RootPid       *ebpf.Variable `ebpf:"root_pid"`
 	SampleType    *ebpf.Variable `ebpf:"sample_type"`
+	States        *ebpf.Variable `ebpf:"states"`
 	Subsys        *ebpf.Variable `ebpf:"subsys"`
-	WindowNs      *ebpf.Variable `ebpf:"window_ns"`
-	WindowSamples *ebpf.Variable `ebpf:"window_samples"`
+	TickSamples   *ebpf.Variable `ebpf:"tick_samples"`
 }
 
 // bpfPrograms contains all programs after they have been loaded into the kernel.
@@ -314,6 +338,7 @@ type bpfPrograms struct {
 	OnExec   *ebpf.Program `ebpf:"on_exec"`
 	OnExit   *ebpf.Program `ebpf:"on_exit"`
 	OnFork   *ebpf.Program `ebpf:"on_fork"`
+	OnFrozen *ebpf.Program `ebpf:"on_frozen"`
 	OnMkdir  *ebpf.Program `ebpf:"on_mkdir"`
 	OnReturn *ebpf.Program `ebpf:"on_return"`
 	OnRmdir  *ebpf.Program `ebpf:"on_rmdir"`
@@ -328,6 +353,7 @@ func (p *bpfPrograms) Close() error {
 		p.OnExec,
 		p.OnExit,
 		p.OnFork,
+		p.OnFrozen,
 		p.OnMkdir,
 		p.OnReturn,
 		p.OnRmdir,

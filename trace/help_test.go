@@ -116,7 +116,7 @@ func busyMain() int {
 }
 
 // needBPF skips a test that cannot watch anything here, with the reason.
-func needBPF(t *testing.T) {
+func needBPF(t testing.TB) {
 	t.Helper()
 	if err := Supported(); err != nil {
 		t.Skip(err)
@@ -124,7 +124,7 @@ func needBPF(t *testing.T) {
 }
 
 // needRoot skips a test that cannot make its own cgroups, too.
-func needRoot(t *testing.T) {
+func needRoot(t testing.TB) {
 	t.Helper()
 	needBPF(t)
 	if os.Getuid() != 0 {
@@ -132,7 +132,7 @@ func needRoot(t *testing.T) {
 	}
 }
 
-func open(t *testing.T, c Config) *Tracer {
+func open(t testing.TB, c Config) *Tracer {
 	t.Helper()
 	tr, err := Open(c)
 	if err != nil {
@@ -149,7 +149,7 @@ func open(t *testing.T, c Config) *Tracer {
 var programs struct{ dir string }
 
 // program builds testdata/NAME.c statically, once, and returns its path.
-func program(t *testing.T, name string) string {
+func program(t testing.TB, name string) string {
 	t.Helper()
 	if _, err := exec.LookPath("cc"); err != nil {
 		t.Skip("no C compiler")
@@ -173,7 +173,7 @@ func program(t *testing.T, name string) string {
 }
 
 // hierarchies are the places to make cgroups in: one v1 hierarchy and v2.
-func hierarchies(t *testing.T) map[string]string {
+func hierarchies(t testing.TB) map[string]string {
 	t.Helper()
 	found := map[string]string{}
 	for _, h := range []struct{ name, path string }{
@@ -191,7 +191,7 @@ func hierarchies(t *testing.T) map[string]string {
 }
 
 // anyCgroup makes a cgroup in whatever hierarchy there is.
-func anyCgroup(t *testing.T) string {
+func anyCgroup(t testing.TB) string {
 	t.Helper()
 	h := hierarchies(t)
 	for _, name := range []string{"v1 pids", "v2", "v1 memory"} {
@@ -205,7 +205,7 @@ func anyCgroup(t *testing.T) string {
 var cgroups int
 
 // cgroup makes a cgroup that is removed when the test ends.
-func cgroup(t *testing.T, under string) string {
+func cgroup(t testing.TB, under string) string {
 	t.Helper()
 	cgroups++
 	path := fmt.Sprintf("%s/speaker-trace-test-%d-%d", under, os.Getpid(), cgroups)
@@ -223,7 +223,7 @@ func cgroup(t *testing.T, under string) string {
 
 // enter is a command that enters the cgroup before it becomes the program. It is
 // killed when the test ends.
-func enter(t *testing.T, cgroup string, argv ...string) *exec.Cmd {
+func enter(t testing.TB, cgroup string, argv ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -236,7 +236,7 @@ func enter(t *testing.T, cgroup string, argv ...string) *exec.Cmd {
 	return cmd
 }
 
-func run(t *testing.T, cmd *exec.Cmd) string {
+func run(t testing.TB, cmd *exec.Cmd) string {
 	t.Helper()
 	var out bytes.Buffer
 	cmd.Stdout = &out
@@ -247,7 +247,7 @@ func run(t *testing.T, cmd *exec.Cmd) string {
 }
 
 // until polls, at most ten seconds.
-func until(t *testing.T, what string, ok func() bool) {
+func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -269,7 +269,7 @@ type total struct {
 	lost   Lost
 }
 
-func (c *total) add(t *testing.T, tr *Tracer) {
+func (c *total) add(t testing.TB, tr *Tracer) {
 	t.Helper()
 	s, err := tr.Snapshot()
 	if err != nil {
@@ -305,7 +305,7 @@ func (c *total) group(g Group) map[key]uint64 {
 
 // snapshots takes one every period in the background until stop is called, which
 // takes the last one and returns the sum.
-func snapshots(t *testing.T, tr *Tracer, period time.Duration) (stop func() *total) {
+func snapshots(t testing.TB, tr *Tracer, period time.Duration) (stop func() *total) {
 	sum := &total{}
 	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {

@@ -21,7 +21,7 @@ import (
 )
 
 // start runs a command that is killed, if it still runs, when the test ends.
-func start(t *testing.T, cmd *exec.Cmd) {
+func start(t testing.TB, cmd *exec.Cmd) {
 	t.Helper()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -39,7 +39,7 @@ type collector struct {
 }
 
 // find waits for an event of the kind that is ok.
-func (c *collector) find(t *testing.T, kind EventKind, ok func(Event) bool) Event {
+func (c *collector) find(t testing.TB, kind EventKind, ok func(Event) bool) Event {
 	t.Helper()
 	var found Event
 	until(t, fmt.Sprintf("an event of kind %d came", kind), func() bool {
@@ -211,7 +211,7 @@ func TestArmedNestedLeave(t *testing.T) {
 	}
 }
 
-func move(t *testing.T, cgroup string, pid int) {
+func move(t testing.TB, cgroup string, pid int) {
 	t.Helper()
 	if err := os.WriteFile(cgroup+"/cgroup.procs", []byte(strconv.Itoa(pid)), 0); err != nil {
 		t.Fatal(err)

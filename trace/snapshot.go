@@ -17,7 +17,8 @@ func now() uint64 {
 
 // Snapshot ends the epoch and returns it. Rows are ordered by group, ABI and
 // number; every call is in exactly one epoch. A call that is being counted as
-// the epoch begins may carry a First some nanoseconds before Start. It takes as
+// the epoch begins may carry a First some nanoseconds before Start, and after a
+// Snapshot that failed as much as the epoch before it. It takes as
 // long as the kernel needs for a grace period, 10 to 30 ms as a rule.
 func (t *Tracer) Snapshot() (Snapshot, error) {
 	t.life.RLock()
@@ -27,56 +28,61 @@ func (t *Tracer) Snapshot() (Snapshot, error) {
 	if t.closed {
 		return Snapshot{}, ErrClosed
 	}
-	epoch := &t.control.elem[0].Epoch
-	old := atomic.AddUint32(epoch, 1) - 1
-	s := Snapshot{Start: t.start, End: now()}
+	old, past := t.ticks.flip()
 	if err := t.barrier.wait(); err != nil {
 		// The old half stays as it is and is read when its turn comes again.
-		atomic.AddUint32(epoch, ^uint32(0))
+		t.ticks.unflip(past)
 		return Snapshot{}, err
 	}
+	s := Snapshot{Start: t.start, End: past[len(past)-1].after}
 	t.start = s.End
-	s.Rows = t.collect(int(old & 1))
+	s.Rows = t.collect(int(old&1), past)
+	for _, r := range s.Rows {
+		t.calls += r.Count
+	}
 	lost, err := t.lost()
 	s.Lost = lost
 	return s, err
 }
 
 // collect adds the CPUs' blocks of one half up, and clears them.
-func (t *Tracer) collect(half int) []Row {
+func (t *Tracer) collect(half int, past []border) []Row {
 	var rows []Row
-	ncpu := len(t.cpus.elem)
-	for group := range tableGroups {
-		for abi := range tableABIs {
-			var sum [tableNrs]bpfCell
-			var used bool
-			for cpu := range ncpu {
-				b := &t.table.elem[((half*ncpu+cpu)*tableGroups+group)*tableABIs+abi]
-				if b.Used == 0 {
-					continue
-				}
-				used = true
-				for nr := range b.Cell {
-					add(&sum[nr], &b.Cell[nr])
-				}
-				*b = bpfBlock{}
-			}
-			if !used {
+	for i := range tableBlocks {
+		var sum [tableNrs]bpfCell
+		var used bool
+		for cpu := range t.cpus.elem {
+			b := &t.cpus.elem[cpu].Block[half*tableBlocks+i]
+			if b.Used == 0 {
 				continue
 			}
-			for nr := range sum {
-				if c := &sum[nr]; c.Count > 0 {
-					rows = append(rows, Row{Group(group), ABI(abi), uint32(nr), c.Count, c.First, c.Last})
-				}
+			used = true
+			for nr := range b.Cell {
+				add(&sum[nr], b.Cell[nr], past)
+			}
+			clear(b.Cell[:])
+			b.Used = 0
+		}
+		if !used {
+			continue
+		}
+		for nr := range sum {
+			if c := &sum[nr]; c.Count > 0 {
+				rows = append(rows, Row{Group(i / tableABIs), abiOf(i % tableABIs), uint32(nr), c.Count, c.First, c.Last})
 			}
 		}
 	}
 	return rows
 }
 
-func add(to, c *bpfCell) {
+// add adds a CPU's cell. Its first use carries its own time, the last one that
+// of its tick.
+func add(to *bpfCell, c bpfCell, past []border) {
 	if c.Count == 0 {
 		return
+	}
+	if c.Count > 1 {
+		c.Last = end(past, c.Last)
 	}
 	if to.Count == 0 || c.First < to.First {
 		to.First = c.First
@@ -88,13 +94,19 @@ func add(to, c *bpfCell) {
 // lost reads the counters of what was not seen.
 func (t *Tracer) lost() (Lost, error) {
 	var l Lost
+	var sent uint64
 	for i := range t.cpus.elem {
 		c := &t.cpus.elem[i]
 		l.Table += atomic.LoadUint64(&c.Lost)
-		l.SamplesSkipped += atomic.LoadUint64(&c.Skipped)
+		l.Unfollowed += atomic.LoadUint64(&c.Unfollowed)
+		sent += atomic.LoadUint64(&c.Sent)
 		l.SamplesDropped += atomic.LoadUint64(&c.Dropped)
 		l.EventsDropped += atomic.LoadUint64(&c.EventsDropped)
+		l.ArgsDropped += atomic.LoadUint64(&c.ArgsDropped)
 		l.JudgedDropped += atomic.LoadUint64(&c.RowsDropped)
+	}
+	if seen := sent + l.SamplesDropped; t.calls > seen { // samples are ahead of the epoch's counts
+		l.SamplesSkipped = t.calls - seen
 	}
 	stats, err := t.objs.OnEnter.Stats()
 	if err != nil {

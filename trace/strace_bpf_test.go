@@ -66,7 +66,7 @@ func TestEqualsStrace(t *testing.T) {
 	}
 }
 
-func denials(t *testing.T, tr *Tracer) []ProcRow {
+func denials(t testing.TB, tr *Tracer) []ProcRow {
 	t.Helper()
 	rows, err := tr.Denials()
 	if err != nil {
@@ -77,7 +77,7 @@ func denials(t *testing.T, tr *Tracer) []ProcRow {
 
 // sameCounts wants got to equal want, but for calls that were cut: those may be
 // in want alone.
-func sameCounts(t *testing.T, got, want, cut map[key]uint64) {
+func sameCounts(t testing.TB, got, want, cut map[key]uint64) {
 	t.Helper()
 	var sum uint64
 	for k, n := range want {
@@ -106,7 +106,7 @@ var straceLine = regexp.MustCompile(`^(\d+) +(?:\[ *(-?\w+)\] )?(.*)$`)
 // cut are the calls in which other threads were when their process ended. strace
 // prints a call when the thread stops on the way in; if an exit_group or a kill
 // comes then, the kernel goes no further: no call is made, and none is counted.
-func readStrace(t *testing.T, file string, argv []string) (counts, cut map[key]uint64) {
+func readStrace(t testing.TB, file string, argv []string) (counts, cut map[key]uint64) {
 	t.Helper()
 	start := fmt.Sprintf("execve(%q, [%q", argv[0], argv[0])
 	if len(argv) > 1 {

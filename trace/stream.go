@@ -58,7 +58,7 @@ func (t *Tracer) Samples(dst []Sample) []Sample {
 			return
 		}
 		dst = append(dst, Sample{
-			Time: s.Time, Pid: s.Pid, Tid: s.Tid, Group: Group(s.Group), ABI: ABI(s.Abi), Nr: s.Nr,
+			Time: s.Time, Pid: s.Pid, Tid: s.Tid, Group: Group(s.Group), ABI: abiOf(int(s.Abi)), Nr: s.Nr,
 			Args: s.Args, Comm: cString(s.Comm[:]), Path: cString(s.Path[:]),
 		})
 	})

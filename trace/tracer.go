@@ -25,16 +25,23 @@ const (
 	tableABIs   = len(bpfControl{}.Allow)
 	tableNrs    = len(bpfControl{}.Allow[0])
 	tableGroups = int(Exec) + 1
+	tableBlocks = tableGroups * tableABIs // of one half
 	chunkSlots  = len(bpfChunk{}.Slot)
+	maxPids     = 1 << 22 // the most that pid_max can be
 )
+
+// objects adds to what bpf2go names the memory of two variables.
+type objects struct {
+	bpfObjects
+	Control *ebpf.Map `ebpf:".data.control"`
+	States  *ebpf.Map `ebpf:".bss"`
+}
 
 // States of a process, as in bpf/trace.bpf.c.
 const (
-	stateOut uint32 = iota
-	stateRuntime
-	stateMain
-	stateRuntimeExec
-	stateExec
+	stateRuntime     = 1 + uint32(Init)
+	stateMain        = 1 + uint32(Main)
+	stateRuntimeExec = 4 | stateRuntime
 )
 
 // Tracer watches one target. Its methods may be called from several goroutines.
@@ -46,11 +53,13 @@ type Tracer struct {
 	epoch   sync.Mutex
 	rows    sync.Mutex
 	closed  bool
-	objs    bpfObjects
+	objs    objects
+	class   [tableABIs][tableNrs]uint32
 	links   []link.Link
-	control mapped[bpfControl]
-	table   mapped[bpfBlock]
+	memory  mapped[bpfControl]
+	control *bpfControl // in memory
 	cpus    mapped[bpfCpu]
+	states  mapped[[maxPids / 8]uint64] // a byte for each pid
 	slots   mapped[bpfChunk]
 	barrier *barrier
 	samples *ring
@@ -58,6 +67,8 @@ type Tracer struct {
 	denials link.Link // sys_exit; nil: not watched
 
 	start     uint64 // of the current epoch
+	ticks     ticks
+	calls     uint64 // calls of all epochs
 	startSeen bool
 }
 
@@ -71,7 +82,7 @@ func Open(c Config) (*Tracer, error) {
 	if err := Supported(); err != nil {
 		return nil, err
 	}
-	t := &Tracer{}
+	t := &Tracer{class: classes()}
 	if err := t.open(c); err != nil {
 		t.Close()
 		return nil, err
@@ -148,15 +159,13 @@ func (t *Tracer) load(c Config, where hierarchy) error {
 	if err != nil {
 		return fmt.Errorf("read pid_max: %w", err)
 	}
-	spec.Maps[bpfMapTable].MaxEntries = uint32(2 * ncpu * tableGroups * tableABIs)
 	spec.Maps[bpfMapCpus].MaxEntries = uint32(ncpu)
 	spec.Maps[bpfMapSlots].MaxEntries = uint32((pids + chunkSlots - 1) / chunkSlots)
 	spec.Maps[bpfMapSamples].MaxEntries = ringSize(c.sampleRate() * ncpu)
-	window := uint32(c.sampleRate()) / 20 // in 50 ms
 	for name, value := range map[string]any{
-		bpfVarNcpu: uint32(ncpu), bpfVarSubsys: where.subsys, bpfVarHierarchy: where.id,
+		bpfVarSubsys: where.subsys, bpfVarHierarchy: where.id,
 		bpfVarRootPid: uint32(c.Pid), bpfVarAnyExec: c.SameMountNS,
-		bpfVarWindowSamples: max(window, 1), bpfVarClass: classes(),
+		bpfVarTickSamples: uint32((c.sampleRate() + ticksPerSecond - 1) / ticksPerSecond), bpfVarClass: t.class,
 	} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return fmt.Errorf("set %s in eBPF object: %w", name, err)
@@ -185,20 +194,21 @@ func pidMax() (int, error) {
 		return 0, err
 	}
 	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err == nil && (n <= 0 || n > 1<<22) {
+	if err == nil && (n <= 0 || n > maxPids) {
 		err = fmt.Errorf("%d is out of range", n)
 	}
 	return n, err
 }
 
 func (t *Tracer) mapAll() (err error) {
-	if t.control, err = mapMemory[bpfControl](t.objs.Controls); err != nil {
+	if t.memory, err = mapMemory[bpfControl](t.objs.Control); err != nil {
 		return err
 	}
-	if t.table, err = mapMemory[bpfBlock](t.objs.Table); err != nil {
-		return err
-	}
+	t.control = &t.memory.elem[0]
 	if t.cpus, err = mapMemory[bpfCpu](t.objs.Cpus); err != nil {
+		return err
+	}
+	if t.states, err = mapMemory[[maxPids / 8]uint64](t.objs.States); err != nil {
 		return err
 	}
 	if t.slots, err = mapMemory[bpfChunk](t.objs.Slots); err != nil {
@@ -221,12 +231,12 @@ func (t *Tracer) begin(c Config) error {
 	if c.Waiting || len(c.Arm) > 0 {
 		there, later = stateRuntime, stateRuntime
 	}
-	ctl := &t.control.elem[0]
+	ctl := t.control
 	atomic.StoreUint32(&ctl.Newcomer, there)
 	t.start = now()
 	progs := []*ebpf.Program{t.objs.OnFork, t.objs.OnExec, t.objs.OnExit, t.objs.OnSignal}
 	if c.Pid == 0 {
-		progs = append(progs, t.objs.OnMkdir, t.objs.OnRmdir, t.objs.OnAttach)
+		progs = append(progs, t.objs.OnMkdir, t.objs.OnRmdir, t.objs.OnAttach, t.objs.OnFrozen)
 	}
 	for _, p := range append(progs, t.objs.OnEnter) {
 		l, err := link.AttachTracing(link.TracingOptions{Program: p})
@@ -235,6 +245,7 @@ func (t *Tracer) begin(c Config) error {
 		}
 		t.links = append(t.links, l)
 	}
+	t.ticks.begin(t.control)
 	if len(c.Arm) > 0 {
 		t.startSeen = true
 		return nil
@@ -282,10 +293,12 @@ func (t *Tracer) Pids() []int {
 	t.life.RLock()
 	defer t.life.RUnlock()
 	var pids []int
-	for i := range t.slots.elem {
-		for j := range t.slots.elem[i].Slot {
-			if t.slots.elem[i].Slot[j].State != 0 {
-				pids = append(pids, i*chunkSlots+j)
+	for i := range t.states.elem { // one, or after Close none
+		for j, word := range t.states.elem[i] {
+			for k := 0; word != 0; k, word = k+1, word>>8 {
+				if word&0xff != 0 {
+					pids = append(pids, j*8+k)
+				}
 			}
 		}
 	}
@@ -305,6 +318,7 @@ func (t *Tracer) Close() error {
 	if t.denials != nil {
 		errs = append(errs, t.denials.Close())
 	}
+	t.ticks.stop()
 	for i := len(t.links) - 1; i >= 0; i-- {
 		errs = append(errs, t.links[i].Close())
 	}
@@ -316,9 +330,9 @@ func (t *Tracer) Close() error {
 	if t.barrier != nil {
 		errs = append(errs, t.barrier.close())
 	}
-	errs = append(errs, t.control.unmap(), t.table.unmap(), t.cpus.unmap(), t.slots.unmap())
+	errs = append(errs, t.memory.unmap(), t.cpus.unmap(), t.states.unmap(), t.slots.unmap())
 	if t.objs.OnEnter != nil {
-		errs = append(errs, t.objs.Close())
+		errs = append(errs, t.objs.Control.Close(), t.objs.States.Close(), t.objs.Close())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("close tracer: %w", err)

@@ -40,13 +40,11 @@ enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
 enum { BPF_F_MMAPABLE = 1 << 10 };
 enum { BPF_RB_NO_WAKEUP = 1 };
 
-/* Only to ask at load time whether a helper exists (Linux 5.11). */
-enum bpf_func_id___ask { BPF_FUNC_get_current_task_btf___ask = 1 };
-
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct thread_info {
-	u32 status; /* x86: bit 1 is TS_COMPAT */
+	unsigned long flags; /* arm64: bit 22 is TIF_32BIT */
+	u32 status;          /* x86: bit 1 is TS_COMPAT */
 };
 
 struct kernfs_node {
@@ -127,6 +125,11 @@ struct bpf_iter__task {
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
 	unsigned long bp, bx, r8, r9, r10, cx, dx, si, di, orig_ax;
+};
+#elif defined(__TARGET_ARCH_arm64)
+struct pt_regs {
+	u64 regs[31];
+	s32 syscallno;
 };
 #endif
 

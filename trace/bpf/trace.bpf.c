@@ -7,7 +7,7 @@
  * (about 80 ns even if it does nothing), so the way out for a process that is
  * not watched is one array lookup by its pid. Whether a process is watched is
  * therefore decided elsewhere, in the rare events (fork, exec, exit, a move
- * between cgroups), and left for sys_enter in slots[pid].
+ * between cgroups), and left for sys_enter in states[pid].
  *
  * The second: what is counted is exact. Counters are per CPU and in two halves.
  * User space flips the half, waits until no program that began before still
@@ -24,18 +24,19 @@ char LICENSE[] SEC("license") = "GPL";
 
 #define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
 
-enum { NR = 1024, ABIS = 3, GROUPS = 3, SLOTS = 16384, PATH = 256, LEAF = 128 };
+enum { NR = 1024, ABIS = 3, GROUPS = 3, PIDS = 1 << 22, SLOTS = 16384, PATH = 256, LEAF = 128 };
 
-enum abi { X86_64, I386, X32 };
+#include "arch.h"
+
 enum group { INIT, MAINLY, EXECED };
 
-/* What a process is to the target. */
+/* What a process is to the target. The low two bits are 1 + its group. */
 enum state {
 	OUT,
-	RUNTIME,      /* came from outside, the program has not begun: the container runtime */
-	MAIN,         /* the program and all that it starts */
-	RUNTIME_EXEC, /* came from outside later (docker exec), before its own exec */
-	EXEC,         /* and after it */
+	RUNTIME = 1 + INIT,      /* came from outside, the program has not begun: the container runtime */
+	MAIN = 1 + MAINLY,       /* the program and all that it starts */
+	EXEC = 1 + EXECED,       /* came from outside later (docker exec), after its own exec */
+	RUNTIME_EXEC = 4 | RUNTIME, /* and before it */
 };
 
 /* Where a thread is, as far as denials are watched. */
@@ -44,30 +45,42 @@ enum { UNKNOWN, ENTERED, LEFT };
 /* Same values as EventKind in types.go. */
 enum event_kind {
 	FORK = 1, EXECUTED, EXIT, LISTEN, ACCEPT, WAIT, BIND, SECCOMP,
-	SIGNAL, ENTER, LEAVE, URING,
-	SOCKETCALL = 14, /* not sent: i386 socketcall, decoded by its first argument */
-	PRCTL = 15,      /* not sent: seccomp if its first argument says so */
+	SIGNAL, ENTER, LEAVE, URING, NO_NEW_PRIVS, CAPS, UID, /* up to here: fit slot.told */
+	FREEZE,
+	SOCKETCALL, /* not sent: i386 socketcall, decoded by its first argument */
+	PRCTL,      /* not sent: decoded by its first argument */
+};
+
+/* What on_enter does with a call besides counting it, as in calls.go. */
+enum {
+	PATH_SHIFT = 0,  /* 1 + index of the argument that is a path */
+	KIND_SHIFT = 4,  /* an event_kind */
+	ARG_SHIFT = 12,  /* 1 + index of an argument whose values are counted */
+	MORE_SHIFT = 16, /* and of a second one */
+	FIELD = 8,       /* this and the index: the 64-bit word that the argument points to */
 };
 
 /* ---- constants, set before loading; the verifier drops what they exclude ---- */
 
-const volatile u32 ncpu;         /* possible CPUs */
 const volatile s32 subsys = -1;  /* index of the v1 controller whose hierarchy decides; -1: v2 */
 const volatile u32 hierarchy;    /* that hierarchy's number in /proc/cgroups; 0: v2 */
 const volatile u32 root_pid;     /* not 0: the target is this process' tree, not a cgroup */
 const volatile bool any_exec;    /* the first exec is the program, whatever its mount namespace */
-const volatile u32 window_ns = 50000000;
-const volatile u32 window_samples = 100;
-/* What to do with a call besides counting it: an event_kind << 4 | 1 + index of its path argument. */
-const volatile u8 class[ABIS][NR];
+const volatile u32 tick_samples = 20;
+const volatile u32 class[ABIS][NR];
 
 /* ---- maps ---- */
 
-/* One per pid number. state and told belong to the process whose leader has the
- * number, call to the thread that has it. */
+/* By pid number, for the process whose leader has it. Apart from the slots, and
+ * without a lookup, for this is all that the calls of other processes wait for.
+ * PIDS is the most that pid_max can be. */
+u8 states[PIDS];
+
+/* By pid number: told belongs to the process whose leader has it, call to the
+ * thread that has it. */
 struct slot {
-	u8 state;
 	u8 call;
+	u8 unused;
 	u16 told; /* bit per event kind that was told once */
 };
 
@@ -93,22 +106,18 @@ struct block {
 	struct cell cell[NR];
 };
 
-/* [half][cpu][group][abi] */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1); /* grown to the number of CPUs */
-	__type(key, u32);
-	__type(value, struct block);
-} table SEC(".maps");
-
-/* Per CPU, a cache line each. All but the window only ever grow. */
+/* What belongs to one CPU: a cache line of its own, and its part of the table. */
 struct cpu {
-	u64 window_start, window_used; /* the sample rate limit */
-	u64 skipped, dropped;          /* samples */
+	u32 tick;        /* control.tick when now was read */
+	u32 samples;     /* that may still be sent in this tick */
+	u64 now;
+	u64 sent, dropped; /* samples */
 	u64 events_dropped, rows_dropped;
 	u64 lost; /* calls that no cell could take */
-	u64 unused;
+	u64 args_dropped;
+	u64 unfollowed; /* cgroups and processes that a table had no room for */
+	u64 unused[7];
+	struct block block[2 * GROUPS * ABIS]; /* [half][group][abi] */
 };
 
 struct {
@@ -121,20 +130,16 @@ struct {
 
 struct control {
 	u32 epoch;    /* bit 0 is the half that is written to */
+	u32 tick;     /* counted up by user space: time to look at the clock again */
 	u32 judging;  /* count the calls that allow[] does not have */
 	u32 watching; /* keep slot.call, for sys_exit */
+	u32 naming;   /* count per process */
 	u32 newcomer; /* the state of a process that comes from outside */
 	u64 seeded;   /* processes that were in the target already */
 	u8 allow[ABIS][NR];
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct control);
-} controls SEC(".maps");
+struct control ctl SEC(".data.control");
 
 /* Ids of the target's cgroups, nested ones included. They are unique within a
  * hierarchy only, so nothing of another hierarchy may be looked up here. */
@@ -173,6 +178,7 @@ struct row_key {
 struct row {
 	u64 count, first, last;
 	u8 comm[16];
+	u8 group, unused[7];
 };
 
 struct {
@@ -180,7 +186,25 @@ struct {
 	__uint(max_entries, 16384);
 	__type(key, struct row_key);
 	__type(value, struct row);
-} judged SEC(".maps"), denied SEC(".maps");
+} judged SEC(".maps"), denied SEC(".maps"), by_process SEC(".maps");
+
+struct arg_key {
+	u64 value[2];
+	u32 nr;
+	u8 abi, group, unused[2];
+};
+
+struct arg_row {
+	u64 count, first, last;
+};
+
+/* The values that deciding arguments had. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct arg_key);
+	__type(value, struct arg_row);
+} arguments SEC(".maps");
 
 struct sample {
 	u64 time;
@@ -216,9 +240,17 @@ struct {
 } events SEC(".maps");
 
 /* For bpf2go: rings carry no type. */
-const struct sample *sample_type __attribute__((unused));
-const struct event *event_type __attribute__((unused));
-const struct exec_event *exec_event_type __attribute__((unused));
+const struct sample *const sample_type __attribute__((unused));
+const struct event *const event_type __attribute__((unused));
+const struct exec_event *const exec_event_type __attribute__((unused));
+
+/* A call as it is looked at. */
+struct call {
+	struct pt_regs *regs;
+	u64 ids;
+	u32 nr, what, tick;
+	u8 abi, group, state;
+};
 
 /* ---- small readers ---- */
 
@@ -230,13 +262,6 @@ static __always_inline struct slot *slot_of(u32 pid)
 	return c ? &c->slot[pid % SLOTS] : NULL;
 }
 
-static __always_inline struct control *control(void)
-{
-	u32 zero = 0;
-
-	return bpf_map_lookup_elem(&controls, &zero);
-}
-
 static __always_inline struct cpu *this_cpu(void)
 {
 	u32 cpu = bpf_get_smp_processor_id();
@@ -244,14 +269,43 @@ static __always_inline struct cpu *this_cpu(void)
 	return bpf_map_lookup_elem(&cpus, &cpu);
 }
 
+static __always_inline u8 *state_of(u32 pid)
+{
+	return &states[pid & (PIDS - 1)];
+}
+
+static __always_inline void unfollowed(void)
+{
+	struct cpu *cpu = this_cpu();
+
+	if (cpu)
+		__sync_fetch_and_add(&cpu->unfollowed, 1);
+}
+
 static __always_inline u8 group_of(u8 state)
 {
-	return state == MAIN ? MAINLY : state == EXEC ? EXECED : INIT;
+	return (state & 3) - 1;
 }
 
 static __always_inline bool is_runtime(u8 state)
 {
-	return state == RUNTIME || state == RUNTIME_EXEC;
+	return (state & 3) == RUNTIME;
+}
+
+static __always_inline void forget_told(u32 tgid)
+{
+	struct slot *p = slot_of(tgid);
+
+	if (p)
+		p->told = 0;
+}
+
+static __always_inline void set_call(u32 tid, u8 call)
+{
+	struct slot *t = slot_of(tid);
+
+	if (t)
+		t->call = call;
 }
 
 static __always_inline u32 mount_ns(struct task_struct *task)
@@ -271,71 +325,20 @@ static __always_inline u32 current_mount_ns(void)
 	return BPF_CORE_READ(current_task(), nsproxy, mnt_ns, ns.inum);
 }
 
-/* True in an int 0x80 call, of a 32-bit program or of a 64-bit one. */
-static __always_inline bool is_compat(void)
-{
-	if (bpf_core_enum_value_exists(enum bpf_func_id___ask, BPF_FUNC_get_current_task_btf___ask)) {
-		struct task_struct *task = bpf_get_current_task_btf();
-
-		return task->thread_info.status & 2;
-	}
-	return BPF_CORE_READ(current_task(), thread_info.status) & 2;
-}
-
-static __always_inline bool is_traced(void)
-{
-	if (bpf_core_enum_value_exists(enum bpf_func_id___ask, BPF_FUNC_get_current_task_btf___ask))
-		return bpf_get_current_task_btf()->ptrace;
-	return BPF_CORE_READ(current_task(), ptrace);
-}
-
 /* True while our own injector makes the thread call something: that is none of
  * the program's doing and must not get into its sets. Known by its name, so a
  * target could hide its calls by naming a debugger of its own so; what it hides
  * is not recorded, and so not allowed. */
-static __always_inline bool is_ours(void)
+static __noinline bool is_ours(struct task_struct *task)
 {
 	const char ours[16] = "speaker-inject";
-	struct task_struct *task = current_task();
 	char comm[16] = {};
 
-	if (!is_traced())
-		return false;
 	BPF_CORE_READ_INTO(&comm, task, parent, group_leader, comm);
 	for (int i = 0; i < sizeof(ours) - 1; i++)
 		if (comm[i] != ours[i])
 			return false;
 	return true;
-}
-
-static __always_inline u32 abi_of(u32 *nr)
-{
-	if (is_compat())
-		return I386;
-	if (*nr != -1 && *nr & 1 << 30) {
-		*nr &= ~(1 << 30);
-		return X32;
-	}
-	return X86_64;
-}
-
-static __always_inline void read_args(u64 *args, struct pt_regs *regs, u32 abi)
-{
-	if (abi == I386) {
-		args[0] = (u32)regs->bx;
-		args[1] = (u32)regs->cx;
-		args[2] = (u32)regs->dx;
-		args[3] = (u32)regs->si;
-		args[4] = (u32)regs->di;
-		args[5] = (u32)regs->bp;
-	} else {
-		args[0] = regs->di;
-		args[1] = regs->si;
-		args[2] = regs->dx;
-		args[3] = regs->r10;
-		args[4] = regs->r8;
-		args[5] = regs->r9;
-	}
 }
 
 /* The task's cgroup in the chosen hierarchy. bpf_get_current_cgroup_id() knows
@@ -408,7 +411,9 @@ static __always_inline void tell_exec(u8 state, struct task_struct *task, const 
 static __always_inline u8 decode(u8 kind, u64 arg)
 {
 	if (kind == PRCTL)
-		return arg == 22 /* PR_SET_SECCOMP */ ? SECCOMP : 0;
+		return arg == 22 /* PR_SET_SECCOMP */ ? SECCOMP :
+		       arg == 38 /* PR_SET_NO_NEW_PRIVS */ ? NO_NEW_PRIVS :
+		       arg == 24 /* PR_CAPBSET_DROP */ ? CAPS : 0;
 	if (kind == SOCKETCALL)
 		return arg == 2 ? BIND : arg == 4 ? LISTEN : arg == 5 || arg == 18 ? ACCEPT : 0;
 	return kind;
@@ -417,66 +422,55 @@ static __always_inline u8 decode(u8 kind, u64 arg)
 /* Tells a call that is a mark in a server's life, once per process. A listen
  * makes accept and wait news again: only those after it are evidence. Two threads
  * that get here in the same nanoseconds may tell a kind twice: no harm. */
-static __always_inline void tell_once(struct slot *p, u8 kind, u64 ids, struct pt_regs *regs, u32 abi)
+static __always_inline void tell_once(struct call *c, u8 kind)
 {
+	struct slot *p = slot_of(c->ids >> 32);
 	u64 args[6];
 
-	read_args(args, regs, abi);
+	read_args(args, c->regs, c->abi);
 	kind = decode(kind, args[0]);
-	if (!kind || p->told & 1 << kind)
+	if (!p || !kind || kind > UID || p->told & 1 << kind)
 		return;
 	if (kind == LISTEN)
 		p->told &= ~(1 << ACCEPT | 1 << WAIT);
 	p->told |= 1 << kind;
-	tell(kind, p->state, ids >> 32, ids, args[0], args[1]);
+	tell(kind, c->state, c->ids >> 32, c->ids, args[0], args[1]);
 }
 
 /* ---- samples ---- */
 
-/* A fixed number per window of time and CPU; dearer limiters buy nothing here. */
-static __always_inline bool within_rate(struct cpu *cpu, u64 now)
-{
-	if (now - cpu->window_start > window_ns) {
-		cpu->window_start = now;
-		cpu->window_used = 0;
-	}
-	if (cpu->window_used >= window_samples)
-		return false;
-	cpu->window_used++;
-	return true;
-}
-
-static __always_inline void sample(struct cpu *cpu, struct pt_regs *regs, u64 now, u64 ids,
-				   u8 group, u32 abi, u32 nr, u8 path_arg)
+static __always_inline void sample(struct cpu *cpu, struct call *c)
 {
 	struct sample *s = bpf_ringbuf_reserve(&samples, sizeof(*s), 0);
+	u8 path = c->what >> PATH_SHIFT & 15;
 
 	if (!s) {
-		__sync_fetch_and_add(&cpu->dropped, 1);
+		cpu->dropped++;
 		return;
 	}
-	s->time = now;
-	s->pid = ids >> 32;
-	s->tid = ids;
-	s->nr = nr;
-	s->group = group;
-	s->abi = abi;
-	read_args(s->args, regs, abi);
+	cpu->sent++;
+	s->time = bpf_ktime_get_ns();
+	s->pid = c->ids >> 32;
+	s->tid = c->ids;
+	s->nr = c->nr;
+	s->group = c->group;
+	s->abi = c->abi;
+	read_args(s->args, c->regs, c->abi);
 	bpf_get_current_comm(s->comm, sizeof(s->comm));
 	s->path[0] = 0; /* the ring's memory holds old samples */
-	if (path_arg && path_arg <= 6)
-		bpf_probe_read_user_str(s->path, sizeof(s->path), (void *)s->args[path_arg - 1]);
+	if (path && path <= 6)
+		bpf_probe_read_user_str(s->path, sizeof(s->path), (void *)s->args[path - 1]);
 	bpf_ringbuf_submit(s, BPF_RB_NO_WAKEUP);
 }
 
 /* ---- rows per process: dry run and denials ---- */
 
-static __always_inline void bump(void *map, struct row_key *key, u64 now)
+static __always_inline void bump(void *map, struct row_key *key, u8 group, u64 now)
 {
 	struct row *row = bpf_map_lookup_elem(map, key);
 
 	if (!row) {
-		struct row fresh = { .first = now };
+		struct row fresh = { .first = now, .group = group };
 
 		bpf_get_current_comm(fresh.comm, sizeof(fresh.comm));
 		/* Two threads may come here at once; the slower one finds the row. */
@@ -494,77 +488,127 @@ static __always_inline void bump(void *map, struct row_key *key, u64 now)
 	row->last = now;
 }
 
-static __always_inline void judge(struct control *ctl, u64 now, u64 ids, u32 abi, u32 nr)
-{
-	struct row_key key = { .pid = ids >> 32, .nr = nr, .abi = abi };
+/* ---- arguments ---- */
 
-	if (nr < NR && abi < ABIS && ctl->allow[abi][nr])
+static __always_inline u64 value_of(const u64 *args, u8 which)
+{
+	u64 word = 0;
+
+	if (which & FIELD)
+		bpf_probe_read_user(&word, sizeof(word), (void *)args[which & 7]);
+	else if (which)
+		word = args[(which - 1) & 7];
+	return word;
+}
+
+static __always_inline void count_arguments(struct cpu *cpu, struct call *c)
+{
+	struct arg_key key = { .nr = c->nr, .abi = c->abi, .group = c->group };
+	u64 args[8] = {}, now = bpf_ktime_get_ns(); /* 8: any masked index is in it */
+	struct arg_row *row;
+
+	read_args(args, c->regs, c->abi);
+	key.value[0] = value_of(args, c->what >> ARG_SHIFT & 15);
+	key.value[1] = value_of(args, c->what >> MORE_SHIFT & 15);
+	row = bpf_map_lookup_elem(&arguments, &key);
+	if (!row) {
+		struct arg_row fresh = { .first = now };
+
+		bpf_map_update_elem(&arguments, &key, &fresh, BPF_NOEXIST);
+		row = bpf_map_lookup_elem(&arguments, &key);
+	}
+	if (!row) {
+		cpu->args_dropped++;
 		return;
-	bump(&judged, &key, now);
+	}
+	__sync_fetch_and_add(&row->count, 1);
+	row->last = now;
 }
 
 /* ---- the hot path ---- */
 
-SEC("tp_btf/sys_enter")
-int BPF_PROG(on_enter, struct pt_regs *regs, long id)
+/* The clock is a third of what counting costs, so it is read once a tick and CPU,
+ * and for what is new. What carries a tick's time was called in that tick: after
+ * user space began it, and before it began the next. */
+static __always_inline void look_at_clock(struct cpu *cpu, u32 tick)
 {
-	u64 ids = bpf_get_current_pid_tgid();
-	struct slot *p = slot_of(ids >> 32);
-	struct control *ctl;
-	struct block *block;
+	if (cpu->tick != tick)
+		cpu->samples = tick_samples;
+	cpu->tick = tick;
+	cpu->now = bpf_ktime_get_ns();
+}
+
+/* For the first call of a tick, the first of its kind, the few that mean more than
+ * their number, the few that are sampled, and while somebody wants more than
+ * counts. Apart from the rest, for a call and its return are what is dear. */
+static __noinline int look_closer(struct cpu *cpu, struct cell *cell, struct call *c)
+{
+	struct row_key key = { .nr = c->nr, .abi = c->abi };
+
+	look_at_clock(cpu, c->tick);
+	if (cell->count == 1) {
+		cell->first = cpu->now;
+		if (!cpu->samples)
+			cpu->samples = 1; /* of what is new, each is sampled */
+	}
+	cell->last = cpu->now;
+	c->ids = bpf_get_current_pid_tgid();
+	key.pid = c->ids >> 32;
+	if (c->what >> KIND_SHIFT & 255)
+		tell_once(c, c->what >> KIND_SHIFT);
+	if (c->what >> ARG_SHIFT)
+		count_arguments(cpu, c);
+	if (ctl.judging && c->group != INIT && c->abi < ABIS && c->nr < NR && !ctl.allow[c->abi][c->nr])
+		bump(&judged, &key, c->group, cpu->now);
+	if (ctl.naming)
+		bump(&by_process, &key, c->group, cpu->now);
+	if (cpu->samples) {
+		cpu->samples--;
+		sample(cpu, c);
+	}
+	return 0;
+}
+
+SEC("tp_btf/sys_enter")
+int on_enter(u64 *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	u8 state = *state_of(task->tgid);
+	u32 nr, abi, at, tick, what, number;
+	struct cell *c;
 	struct cpu *cpu;
-	u32 nr = id, abi, number, at;
-	u8 group, what = 0;
-	bool fresh = false;
-	u64 now;
 
-	if (!p || p->state == OUT)
+	if (state == OUT)
 		return 0;
-	ctl = control();
-	cpu = this_cpu();
-	if (!ctl || !cpu)
+	if (ctl.watching)
+		set_call(task->pid, ENTERED);
+	if (task->ptrace && is_ours(task))
 		return 0;
-	if (ctl->watching) {
-		struct slot *t = slot_of(ids);
-
-		if (t)
-			t->call = ENTERED;
-	}
-
-	if (is_ours())
-		return 0;
-	abi = abi_of(&nr);
-	group = group_of(p->state);
-	/* The clock before the epoch: a call that is counted in the old half is
-	 * never later than the flip. The clock is a third of what all this costs. */
-	now = bpf_ktime_get_ns();
 	number = bpf_get_smp_processor_id();
-	at = (((READ_ONCE(ctl->epoch) & 1) * ncpu + number) * GROUPS + group) * ABIS + abi;
-	block = bpf_map_lookup_elem(&table, &at);
-	if (block && nr < NR) {
-		struct cell *c = &block->cell[nr];
-
-		/* Plain adds: the cell is this CPU's, and tracepoints do not nest. */
-		if (!c->count) {
-			c->first = now;
-			block->used = 1;
-			fresh = true;
-		}
-		c->count++;
-		c->last = now;
-		what = class[abi][nr];
-	} else {
+	cpu = bpf_map_lookup_elem(&cpus, &number);
+	if (!cpu)
+		return 0;
+	/* The tick before the epoch: a call that is counted in the old half is
+	 * never later than the flip. */
+	tick = READ_ONCE(ctl.tick);
+	nr = ctx[1];
+	abi = abi_of(task, &nr);
+	at = ((READ_ONCE(ctl.epoch) & 1) * GROUPS + group_of(state)) * ABIS + abi;
+	if (nr >= NR || at >= 2 * GROUPS * ABIS) {
 		cpu->lost++;
+		return 0;
 	}
+	c = &cpu->block[at].cell[nr];
+	what = class[abi % ABIS][nr];
+	/* Plain adds: the cell is this CPU's, and tracepoints do not nest. */
+	c->count++;
+	c->last = cpu->now;
+	if (c->count == 1 || tick != cpu->tick || what || cpu->samples || ctl.judging || ctl.naming) {
+		struct call call = { (struct pt_regs *)ctx[0], 0, nr, what, tick, abi, group_of(state), state };
 
-	if (what >> 4)
-		tell_once(p, what >> 4, ids, regs, abi);
-	if (ctl->judging && group != INIT)
-		judge(ctl, now, ids, abi, nr);
-	if (fresh || within_rate(cpu, now))
-		sample(cpu, regs, now, ids, group, abi, nr, what & 15);
-	else
-		cpu->skipped++;
+		cpu->block[at].used = 1;
+		look_closer(cpu, c, &call);
+	}
 	return 0;
 }
 
@@ -577,29 +621,37 @@ SEC("tp_btf/sys_exit")
 int BPF_PROG(on_return, struct pt_regs *regs, long ret)
 {
 	u64 ids = bpf_get_current_pid_tgid();
-	struct slot *p = slot_of(ids >> 32), *t = slot_of(ids);
-	struct row_key key = { .pid = ids >> 32, .nr = regs->orig_ax };
-	u8 was;
+	struct row_key key = { .pid = ids >> 32 };
+	struct task_struct *task;
+	u8 state = *state_of(ids >> 32), was;
+	struct slot *t;
 
-	if (!p || !t || p->state == OUT)
+	if (state == OUT)
+		return 0;
+	t = slot_of(ids);
+	if (!t)
 		return 0;
 	was = t->call;
 	t->call = LEFT;
-	if (is_ours())
+	if (was != LEFT)
 		return 0;
-	if (was != LEFT || key.nr == -1) /* -1: the return of rt_sigreturn */
+	task = bpf_get_current_task_btf();
+	if (task->ptrace && is_ours(task))
+		return 0;
+	key.nr = number_of(regs);
+	if (key.nr == -1) /* -1: the return of rt_sigreturn */
 		return 0;
 	/* Killed while a ptracer held it at the entry: skipped, but not by seccomp. */
-	if (ret == -38 /* ENOSYS */ && BPF_CORE_READ(current_task(), pending.signal.sig[0]) & 1 << (9 - 1))
+	if (ret == -38 /* ENOSYS */ && task->pending.signal.sig[0] & 1 << (9 - 1))
 		return 0;
 	/* The kernel's own words for a call to be made again (ERESTARTSYS and its
 	 * kin): a signal came while a supervisor was asked. It was not refused. */
 	if (ret <= -512 && ret >= -516)
 		return 0;
-	key.abi = abi_of(&key.nr);
+	key.abi = abi_of(task, &key.nr);
 	/* A kill or a trap leaves the call's own number in the return value. */
 	key.error = ret < 0 && ret >= -4095 ? -ret : 0;
-	bump(&denied, &key, bpf_ktime_get_ns());
+	bump(&denied, &key, group_of(state), bpf_ktime_get_ns());
 	return 0;
 }
 
@@ -610,12 +662,11 @@ int BPF_PROG(on_return, struct pt_regs *regs, long ret)
  * the process itself may have changed namespace already (runc exec). */
 static __always_inline u8 welcome(u32 tgid)
 {
-	struct control *ctl = control();
-	u8 state = ctl ? ctl->newcomer : MAIN;
+	u8 state = ctl.newcomer;
 	u32 ns = current_mount_ns();
 
-	if (is_runtime(state))
-		bpf_map_update_elem(&entered, &tgid, &ns, BPF_ANY);
+	if (is_runtime(state) && bpf_map_update_elem(&entered, &tgid, &ns, BPF_ANY))
+		unfollowed();
 	return state;
 }
 
@@ -625,12 +676,10 @@ SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
 	u32 tgid = child->tgid, from = parent->tgid, *ns;
-	struct slot *p = slot_of(tgid), *up = slot_of(from), *t = slot_of(child->pid);
-	u8 state = up ? up->state : OUT;
+	u8 state = *state_of(from);
 	bool came = false;
 
-	if (t)
-		t->call = UNKNOWN; /* the number had an owner before */
+	set_call(child->pid, UNKNOWN); /* the number had an owner before */
 	if (child->pid != tgid)
 		return 0; /* a thread */
 	if (!root_pid) {
@@ -640,13 +689,6 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 		if (!in)
 			state = OUT;
 	}
-	if (!p) { /* pid_max was raised after loading: say so, if it is ours */
-		struct cpu *cpu = this_cpu();
-
-		if (cpu && (state != OUT || came))
-			__sync_fetch_and_add(&cpu->lost, 1);
-		return 0;
-	}
 	if (came) {
 		state = welcome(tgid);
 	} else if (is_runtime(state)) {
@@ -654,11 +696,12 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 		if (ns) {
 			u32 copy = *ns;
 
-			bpf_map_update_elem(&entered, &tgid, &copy, BPF_ANY);
+			if (bpf_map_update_elem(&entered, &tgid, &copy, BPF_ANY))
+				unfollowed();
 		}
 	}
-	p->told = 0;
-	p->state = state; /* always written: the number may be a dead process' */
+	forget_told(tgid);
+	*state_of(tgid) = state; /* always written: the number may be a dead process' */
 	if (came)
 		tell(ENTER, state, tgid, tgid, 0, 0);
 	else if (state != OUT)
@@ -670,23 +713,22 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
 {
 	u32 tgid = task->tgid, *from;
-	struct slot *p = slot_of(tgid);
-	struct control *ctl = control();
+	u8 *state = state_of(tgid);
 
-	if (!p || !ctl || p->state == OUT)
+	if (*state == OUT)
 		return 0;
 	/* An exec by another thread than the leader takes the leader's number. */
-	p->call = ENTERED;
-	if (is_runtime(p->state)) {
+	set_call(tgid, ENTERED);
+	if (is_runtime(*state)) {
 		from = bpf_map_lookup_elem(&entered, &tgid);
 		if (any_exec || !from || *from != mount_ns(task)) {
-			p->state = p->state == RUNTIME ? MAIN : EXEC;
-			ctl->newcomer = RUNTIME_EXEC;
+			*state = *state == RUNTIME ? MAIN : EXEC;
+			ctl.newcomer = RUNTIME_EXEC;
 			bpf_map_delete_elem(&entered, &tgid);
 		}
 	}
-	p->told = 0; /* another program: its listen is news */
-	tell_exec(p->state, task, bprm->filename);
+	forget_told(tgid); /* another program: its listen is news */
+	tell_exec(*state, task, bprm->filename);
 	return 0;
 }
 
@@ -694,13 +736,11 @@ SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
 	u32 tgid = task->tgid;
-	struct slot *p = slot_of(tgid);
-	u8 state;
+	u8 state = *state_of(tgid);
 
-	if (!p || p->state == OUT || task->signal->live.counter)
+	if (state == OUT || task->signal->live.counter)
 		return 0; /* not ours, or other threads live on */
-	state = p->state;
-	p->state = OUT; /* before telling: two last threads may both get here */
+	*state_of(tgid) = OUT; /* before telling: two last threads may both get here */
 	if (is_runtime(state))
 		bpf_map_delete_elem(&entered, &tgid);
 	tell(EXIT, state, tgid, task->pid, task->exit_code, 0);
@@ -712,22 +752,21 @@ SEC("tp_btf/cgroup_attach_task")
 int BPF_PROG(on_attach, struct cgroup *to, const char *path, struct task_struct *task, bool group)
 {
 	u32 tgid = task->tgid, me = bpf_get_current_pid_tgid();
-	struct slot *p = slot_of(tgid), *mover = slot_of(me);
 	bool in = in_cgroup(task);
 	u8 state;
 
-	if (!p || task->pid != tgid)
+	if (task->pid != tgid)
 		return 0; /* a thread moved alone (v1 tasks file): its process stays where its leader is */
-	state = p->state;
+	state = *state_of(tgid);
 	if (in && state == OUT) {
-		p->told = 0;
-		p->call = UNKNOWN;
-		if (mover)
-			mover->call = UNKNOWN; /* it may be a thread of the process that moves itself */
-		p->state = welcome(tgid);
-		tell(ENTER, p->state, tgid, tgid, 0, 0);
+		forget_told(tgid);
+		set_call(tgid, UNKNOWN);
+		set_call(me, UNKNOWN); /* it may be a thread of the process that moves itself */
+		state = welcome(tgid);
+		*state_of(tgid) = state;
+		tell(ENTER, state, tgid, tgid, 0, 0);
 	} else if (!in && state != OUT) {
-		p->state = OUT;
+		*state_of(tgid) = OUT;
 		bpf_map_delete_elem(&entered, &tgid);
 		tell(LEAVE, state, tgid, tgid, 0, 0);
 	}
@@ -739,21 +778,21 @@ int BPF_PROG(on_attach, struct cgroup *to, const char *path, struct task_struct 
 SEC("tp_btf/cgroup_mkdir")
 int BPF_PROG(on_mkdir, struct cgroup *cgrp, const char *path)
 {
-	struct control *ctl = control();
 	u64 id = cgrp->kn->id, up;
 	struct leaf leaf = {};
 	u8 one = 1;
 
-	if (!ctl || cgrp->root->hierarchy_id != hierarchy)
+	if (cgrp->root->hierarchy_id != hierarchy)
 		return 0;
 	up = cgrp->self.parent->cgroup->kn->id;
 	if (!bpf_map_lookup_elem(&cgroups, &up)) {
 		bpf_probe_read_kernel_str(leaf.name, sizeof(leaf.name), cgrp->kn->name);
 		if (!bpf_map_lookup_elem(&armed, &leaf))
 			return 0;
-		ctl->newcomer = RUNTIME; /* a new life begins */
+		ctl.newcomer = RUNTIME; /* a new life begins */
 	}
-	bpf_map_update_elem(&cgroups, &id, &one, BPF_ANY);
+	if (bpf_map_update_elem(&cgroups, &id, &one, BPF_ANY))
+		unfollowed();
 	return 0;
 }
 
@@ -774,15 +813,25 @@ SEC("tp_btf/signal_generate")
 int BPF_PROG(on_signal, int sig, void *info, struct task_struct *task)
 {
 	const u64 noise = 1 << 13 | 1 << 14 | 1 << 17 | 1 << 23 | 1 << 26 | 1 << 27 | 1 << 29;
-	struct slot *p = slot_of(task->tgid), *sender;
+	u8 state = *state_of(task->tgid);
 	u64 ids = bpf_get_current_pid_tgid();
 
-	if (!p || p->state == OUT || sig <= 0 || sig > 64 || (sig < 32 && noise >> sig & 1))
+	if (state == OUT || sig <= 0 || sig > 64 || (sig < 32 && noise >> sig & 1))
 		return 0;
-	sender = slot_of(ids >> 32);
-	if (sig >= 32 && (sig < 35 || (sender && sender->state != OUT)))
+	if (sig >= 32 && (sig < 35 || *state_of(ids >> 32) != OUT))
 		return 0;
-	tell(SIGNAL, p->state, task->tgid, task->pid, sig, ids >> 32);
+	tell(SIGNAL, state, task->tgid, task->pid, sig, ids >> 32);
+	return 0;
+}
+
+/* v2 only: the v1 freezer has no tracepoint. */
+SEC("tp_btf/cgroup_notify_frozen")
+int BPF_PROG(on_frozen, struct cgroup *cgrp, const char *path, bool frozen)
+{
+	u64 id = cgrp->kn->id;
+
+	if (!hierarchy && bpf_map_lookup_elem(&cgroups, &id))
+		tell(FREEZE, MAIN, 0, 0, frozen, 0);
 	return 0;
 }
 
@@ -806,23 +855,22 @@ SEC("iter/task")
 int seed(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
-	struct control *ctl = control();
-	struct slot *p;
 	u32 tgid, ns;
 
-	if (!task || !ctl)
+	if (!task)
 		return 0;
 	tgid = task->tgid;
-	p = slot_of(tgid);
-	if (!p || p->state != OUT || !task->signal->live.counter)
+	if (*state_of(tgid) != OUT || !task->signal->live.counter)
 		return 0;
 	if (!(root_pid ? in_tree(task) : in_cgroup(task)))
 		return 0;
-	if (is_runtime(ctl->newcomer)) {
+	if (is_runtime(ctl.newcomer)) {
 		ns = mount_ns(task);
 		bpf_map_update_elem(&entered, &tgid, &ns, BPF_ANY);
 	}
-	p->state = ctl->newcomer;
-	ctl->seeded++;
+	*state_of(tgid) = ctl.newcomer;
+	if (!task->signal->live.counter) /* on_exit may have looked before */
+		*state_of(tgid) = OUT;
+	ctl.seeded++;
 	return 0;
 }

@@ -1,0 +1,96 @@
+package trace
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Tick is the resolution of Row.Last. Reading the clock for every call would
+// cost more than counting it, so the kernel side reads it once a tick.
+const Tick = 10 * time.Millisecond
+
+const ticksPerSecond = int(time.Second / Tick)
+
+// ticks counts control.tick up, and knows when it did. A tick that comes late,
+// because this process had to wait for its turn, is a longer tick: what its
+// borders say of the calls stays true.
+type ticks struct {
+	control *bpfControl
+	quit    chan struct{}
+	done    sync.WaitGroup
+
+	mu   sync.Mutex
+	past []border // of the current epoch, oldest first
+}
+
+// border is the beginning of a tick: a call that saw it was made after before,
+// one that did not was made before after.
+type border struct{ before, after uint64 }
+
+func (t *ticks) begin(c *bpfControl) {
+	t.control, t.quit = c, make(chan struct{})
+	t.done.Go(func() {
+		every := time.NewTicker(Tick)
+		defer every.Stop()
+		for {
+			select {
+			case <-every.C:
+				t.mu.Lock()
+				t.next()
+				t.mu.Unlock()
+			case <-t.quit:
+				return
+			}
+		}
+	})
+}
+
+// stop may be called without begin.
+func (t *ticks) stop() {
+	if t.quit != nil {
+		close(t.quit)
+		t.done.Wait()
+	}
+}
+
+// next begins a tick. Locked by the caller.
+func (t *ticks) next() {
+	b := border{before: now()}
+	atomic.AddUint32(&t.control.Tick, 1)
+	b.after = now()
+	t.past = append(t.past, b)
+}
+
+// flip begins a tick and an epoch with it, and returns the old epoch's number and
+// its borders: the last of them is its end.
+func (t *ticks) flip() (epoch uint32, past []border) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b := border{before: now()}
+	atomic.AddUint32(&t.control.Tick, 1)
+	epoch = atomic.AddUint32(&t.control.Epoch, 1) - 1
+	b.after = now()
+	past = append(t.past, b)
+	t.past = []border{b}
+	return epoch, past
+}
+
+// unflip takes a flip back; the borders go on counting for the epoch.
+func (t *ticks) unflip(past []border) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	atomic.AddUint32(&t.control.Epoch, ^uint32(0))
+	t.past = append(past, t.past[1:]...)
+}
+
+// end is the latest time at which a call can have been made that carries the
+// time at: the end of its tick.
+func end(past []border, at uint64) uint64 {
+	for _, b := range past {
+		if b.before > at {
+			return b.after
+		}
+	}
+	return at // made while the epoch ended
+}
