@@ -14,15 +14,18 @@ import (
 type frameKind uint8
 
 const (
-	kindMeta    frameKind = 1
-	kindEpochs  frameKind = 2
-	kindMark    frameKind = 3
-	kindSplit   frameKind = 4
-	kindEdit    frameKind = 5
-	kindTrial   frameKind = 6
-	kindSample  frameKind = 7
-	kindEnd     frameKind = 8 // the file was closed; frames after it were appended later
-	kindLearned frameKind = 9 // what was taken over from another recording
+	kindMeta      frameKind = 1
+	kindEpochs    frameKind = 2
+	kindMark      frameKind = 3
+	kindSplit     frameKind = 4
+	kindEdit      frameKind = 5
+	kindTrial     frameKind = 6
+	kindSample    frameKind = 7
+	kindEnd       frameKind = 8 // the file was closed; frames after it were appended later
+	kindLearned   frameKind = 9 // what was taken over from another recording
+	kindArguments frameKind = 10
+
+	lastKind = kindArguments
 )
 
 // maxUnpacked is the most that one frame may unpack to.

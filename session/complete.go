@@ -40,7 +40,9 @@ func (s *Session) Completeness() []string {
 	say(!s.meta.StartSeen, "the start was not seen: what the program called before is missing")
 	say(s.kinds[MarkRanBefore] > 0, "the container had run before: what only its very first start calls was not seen, and a new container may need it")
 	say(lost.Table > 0, "%d calls were lost by the tracer", lost.Table)
+	say(lost.Unfollowed > 0, "%d cgroups or processes could not be followed: what they called is missing", lost.Unfollowed)
 	say(lost.EventsDropped > 0, "%d process events were lost: marks may be missing", lost.EventsDropped)
+	say(lost.ArgsDropped > 0, "%d calls had argument values that were not counted: too many different ones", lost.ArgsDropped)
 	say(t.refused > 0, "%d rows were left out: more different calls than can be", t.refused)
 	say(s.unkept > 0, "%d marks were left out: too many of their kind", s.unkept)
 	if n, total := len(t.gaps), t.gapTime(); n > 0 {

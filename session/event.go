@@ -10,24 +10,33 @@ import (
 
 // eventMarks are the kinds of marks that events become.
 var eventMarks = map[trace.EventKind]string{
-	trace.EventFork:     MarkFork,
-	trace.EventExec:     MarkExec,
-	trace.EventExit:     MarkExit,
-	trace.EventListen:   MarkListen,
-	trace.EventAccept:   MarkAccept,
-	trace.EventWait:     MarkWait,
-	trace.EventBind:     MarkBind,
-	trace.EventSeccomp:  MarkSeccomp,
-	trace.EventSignal:   MarkSignal,
-	trace.EventEnter:    MarkEnter,
-	trace.EventLeave:    MarkLeave,
-	trace.EventUringNew: MarkUring,
+	trace.EventFork:       MarkFork,
+	trace.EventExec:       MarkExec,
+	trace.EventExit:       MarkExit,
+	trace.EventListen:     MarkListen,
+	trace.EventAccept:     MarkAccept,
+	trace.EventWait:       MarkWait,
+	trace.EventBind:       MarkBind,
+	trace.EventSeccomp:    MarkSeccomp,
+	trace.EventSignal:     MarkSignal,
+	trace.EventEnter:      MarkEnter,
+	trace.EventLeave:      MarkLeave,
+	trace.EventUringNew:   MarkUring,
+	trace.EventNoNewPrivs: MarkNoNewPrivs,
+	trace.EventCaps:       MarkCaps,
+	trace.EventUID:        MarkUID,
 }
 
 // mark turns an event into a mark. The first exec of the program itself, when
 // the tracer stood before it, is the start.
 func (r *Recorder) mark(m Meta, e trace.Event) (Mark, bool) {
 	kind, ok := eventMarks[e.Kind]
+	if e.Kind == trace.EventFreeze {
+		kind, ok = MarkThawed, true
+		if e.Args[0] != 0 {
+			kind = MarkFrozen
+		}
+	}
 	if !ok {
 		return Mark{}, false
 	}
@@ -41,6 +50,8 @@ func (r *Recorder) mark(m Meta, e trace.Event) (Mark, bool) {
 		out.Text = fmt.Sprintf("child %d", e.Args[0])
 	case trace.EventExit:
 		out.Text = exitText(e.Args[0])
+	case trace.EventUID:
+		out.Text = fmt.Sprintf("user %d", uint32(e.Args[0]))
 	case trace.EventSignal:
 		out.Text = fmt.Sprintf("%s from %d", signalName(e.Args[0]), e.Args[1])
 	}

@@ -45,6 +45,11 @@ func fillRest(s *Session) {
 	s.UndoEdit()
 	s.RedoEdit()
 	s.AddTrial(Trial{6 * time.Second, "inject", true, "4 processes"})
+	s.SetArguments([]Argument{
+		{trace.Main, policy.Call{Nr: 41}, []uint64{2, 1}, 7, time.Second, 5 * time.Second},
+		{trace.Main, policy.Call{Nr: 41}, []uint64{2, 0}, 1, time.Second, time.Second},
+		{trace.Exec, policy.Call{ABI: policy.I386, Nr: 54}, []uint64{0x5401}, 1 << 40, -time.Second, time.Second},
+	}, true)
 	s.AddSamples([]Sample{
 		{time.Second, 12, 13, trace.Main, policy.Call{Nr: 257}, [6]uint64{1, 2, 3, 4, 5, 1 << 63}, "nginx", "/etc/\xfe"},
 		{2 * time.Second, 12, 12, trace.Exec, policy.Call{ABI: policy.I386, Nr: 5}, [6]uint64{}, "sh", ""},
@@ -70,6 +75,7 @@ func compareRest(t *testing.T, got, want *Session) {
 	same("splits", got.Splits(), want.Splits())
 	same("trials", got.Trials(), want.Trials())
 	same("samples", got.FirstSamples(), want.FirstSamples())
+	same("arguments", got.Arguments(), want.Arguments())
 	same("undone", got.Undone(), want.Undone())
 	ge, we := got.Edits(), want.Edits()
 	for i := range min(len(ge), len(we)) {

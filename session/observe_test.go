@@ -156,7 +156,7 @@ func TestEpochsReadBackAsTheyWere(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	x := newRun(r, 300)
 	for i := range x.epochs {
-		x.epochs[i].Lost = trace.Lost{Table: uint64(i / 50), SamplesDropped: uint64(i / 7)}
+		x.epochs[i].Lost = trace.Lost{Table: uint64(i / 50), SamplesDropped: uint64(i / 7), ArgsDropped: uint64(i / 9), Unfollowed: uint64(i / 60)}
 	}
 	s := x.session(Meta{})
 	compareEpochs(t, s, x.epochs)

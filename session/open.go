@@ -168,7 +168,7 @@ func (l *loader) finish(sc *scanner, size int64) {
 
 // frame takes one frame, and reports whether reading should go on.
 func (l *loader) frame(kind frameKind, version byte, body []byte) bool {
-	if version != frameVersion || kind < kindMeta || kind > kindLearned {
+	if version != frameVersion || kind < kindMeta || kind > lastKind {
 		l.damage.NewerFrames++
 		return true
 	}
@@ -209,6 +209,8 @@ func (l *loader) apply(kind frameKind, payload []byte) error {
 		return apply(payload, l.samples)
 	case kindLearned:
 		return apply(payload, l.learned)
+	case kindArguments:
+		return apply(payload, l.arguments)
 	}
 	return nil
 }
@@ -229,6 +231,19 @@ func (l *loader) learned(ws []wireLearned) error {
 		}
 	}
 	l.s.change(func() { l.s.takeLearned(ws) })
+	return nil
+}
+
+func (l *loader) arguments(ws []wireArgument) error {
+	list := make([]Argument, 0, min(len(ws), maxArguments))
+	for _, w := range ws {
+		a, err := w.argument()
+		if err != nil {
+			return err
+		}
+		list = append(list, a)
+	}
+	l.s.SetArguments(list, false)
 	return nil
 }
 

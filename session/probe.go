@@ -32,13 +32,23 @@ func (w ListenWait) mark(at time.Duration) Mark {
 	}
 }
 
-// watcher asks a Probe, no more often than a tenth of the time allows, and tells
-// the waits that are new.
+// watcher asks a Probe, and tells the waits that are new. To look takes its time
+// from the whole host: while a program boots it may take a tenth of a CPU, later
+// a fiftieth. Where nothing was called, who slept sleeps on.
 type watcher struct {
 	probe Probe
 	seen  map[waitKey]bool
+	began time.Time // the first look
 	next  time.Time
+	idle  time.Time // until then it need not look if nothing was called
+	last  []policy.Call
 }
+
+// How a watcher shares out its time.
+const (
+	bootLooks = time.Minute // from the first look on, it looks more often
+	idleLook  = 2 * time.Second
+)
 
 type waitKey struct {
 	pid  uint32
@@ -49,11 +59,20 @@ type waitKey struct {
 const maxSeen = 10_000
 
 // look returns the calls in flight, nil when it is not yet time to look again,
-// and the waits that were not seen before.
-func (w *watcher) look(pids []int) ([]policy.Call, []ListenWait) {
+// and the waits that were not seen before. active says that something was called
+// since the last time it looked: else it may answer what it saw then.
+func (w *watcher) look(pids []int, active bool) ([]policy.Call, []ListenWait) {
 	begin := time.Now()
-	if w.probe == nil || begin.Before(w.next) {
+	switch {
+	case w.probe == nil:
 		return nil, nil
+	case !active && begin.Before(w.idle):
+		return w.last, nil
+	case begin.Before(w.next):
+		return nil, nil
+	}
+	if w.began.IsZero() {
+		w.began = begin
 	}
 	inFlight := append([]policy.Call{}, w.probe.InFlight(pids)...)
 	var fresh []ListenWait
@@ -64,7 +83,12 @@ func (w *watcher) look(pids []int) ([]policy.Call, []ListenWait) {
 			fresh = append(fresh, x)
 		}
 	}
+	w.last = inFlight
 	end := time.Now()
-	w.next = end.Add(9 * end.Sub(begin))
+	rest := time.Duration(9)
+	if begin.Sub(w.began) > bootLooks {
+		rest = 49
+	}
+	w.next, w.idle = end.Add(rest*end.Sub(begin)), end.Add(idleLook)
 	return inFlight, fresh
 }

@@ -115,7 +115,7 @@ func (p *proposal) settled(w server) (Split, bool) {
 		how := fmt.Sprintf("%s waits in %s, but it has not gone %v without a new call", named(w.first), w.first.Text, quietWait)
 		return Split{How: how + p.newest()}, false
 	}
-	at = p.joined(at)
+	at = p.s.snap(p.joined(at))
 	sp := Split{
 		At: at, Confidence: High,
 		How: fmt.Sprintf("%s waits in %s, then %v without a new call", named(w.first), w.first.Text, quietWait),
@@ -166,6 +166,7 @@ func (p *proposal) flat() (Split, bool) {
 			"no thread was seen waiting on a listening socket, and the program has not gone %v without a new call%s",
 			quietFlat, p.newest())}, false
 	}
+	at = p.s.snap(at)
 	sp := Split{
 		At: at, Confidence: Low,
 		How:      fmt.Sprintf("%v without a new call, and no thread was seen waiting on a listening socket", quietFlat),

@@ -18,6 +18,7 @@ type Source interface {
 	Snapshot() (trace.Snapshot, error)
 	Samples([]trace.Sample) []trace.Sample
 	Events([]trace.Event) []trace.Event
+	Arguments() ([]trace.ArgRow, error)
 	Pids() []int
 	StartSeen() bool
 	Close() error
@@ -46,6 +47,8 @@ type Recorder struct {
 	samples  []trace.Sample
 	events   []trace.Event
 	failures int
+	active   bool // something was called since the last look
+	ticks    int
 	outside  map[uint32]bool // processes that are not the program's: the runtime's, and what entered later
 	alive    bool            // there was a process at the last tick
 	started  bool            // the program's first exec was seen
@@ -118,6 +121,7 @@ func (r *Recorder) run(ctx context.Context) {
 		case <-tick:
 			r.tick()
 		case <-ctx.Done():
+			r.ticks = -1 // the last one takes everything
 			r.tick()
 			r.failures = maxFailures
 		}
@@ -138,7 +142,10 @@ func (r *Recorder) tick() {
 	for _, e := range r.events {
 		r.follow(e)
 	}
-	inFlight, waits := r.watch.look(r.own(pids))
+	inFlight, waits := r.watch.look(r.own(pids), r.active)
+	if inFlight != nil {
+		r.active = false // what was called in this epoch is known only after it
+	}
 	snap, err := r.src.Snapshot()
 	if err != nil {
 		r.missed(err)
@@ -154,6 +161,7 @@ func (r *Recorder) tick() {
 	for _, w := range waits {
 		r.s.AddMark(w.mark(meta.Offset(at)))
 	}
+	r.arguments(meta)
 	r.samples = r.src.Samples(r.samples[:0])
 	r.addSamples(meta)
 	if r.alive && len(pids) == 0 {
@@ -179,6 +187,7 @@ func (r *Recorder) epoch(snap trace.Snapshot, inFlight []policy.Call) {
 		Start: m.Offset(snap.Start), End: m.Offset(snap.End),
 		Rows: make([]Row, 0, len(snap.Rows)), InFlight: inFlight, Lost: snap.Lost,
 	}
+	r.active = r.active || len(snap.Rows) > 0
 	for _, row := range snap.Rows {
 		if row.Count == 0 {
 			continue
@@ -212,6 +221,29 @@ func (r *Recorder) fail(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.err = err
+}
+
+// How often argument values are looked at, and written whole, in ticks.
+const (
+	argumentsEvery = 10
+	argumentsWhole = 600
+)
+
+// arguments takes the argument values over, now and then. A table that cannot be
+// read now is read the next time.
+func (r *Recorder) arguments(m Meta) {
+	if r.ticks++; r.ticks%argumentsEvery != 0 {
+		return
+	}
+	rows, err := r.src.Arguments()
+	if err != nil {
+		return
+	}
+	list := make([]Argument, len(rows))
+	for i, row := range rows {
+		list[i] = m.argumentOf(row)
+	}
+	r.s.SetArguments(list, r.ticks%argumentsWhole == 0)
 }
 
 func (r *Recorder) addSamples(m Meta) {

@@ -16,6 +16,7 @@ import (
 // fakeSource is a source whose snapshots are given by the test. base is where
 // its clock begins.
 type fakeSource struct {
+	args   []trace.ArgRow
 	mu     sync.Mutex
 	snaps  []trace.Snapshot
 	errs   []error
@@ -76,6 +77,8 @@ func (f *fakeSource) clock() uint64 {
 	defer f.mu.Unlock()
 	return f.now
 }
+
+func (f *fakeSource) Arguments() ([]trace.ArgRow, error) { return f.args, nil }
 
 func (f *fakeSource) StartSeen() bool { return true }
 
@@ -245,13 +248,40 @@ func TestFailingSnapshots(t *testing.T) {
 // A probe that is slow is asked seldom.
 func TestSlowProbeIsAskedSeldom(t *testing.T) {
 	w := watcher{probe: slowProbe{}, seen: map[waitKey]bool{}}
-	if inFlight, _ := w.look([]int{1}); inFlight == nil {
+	if inFlight, _ := w.look([]int{1}, true); inFlight == nil {
 		t.Fatal("not asked at first")
 	}
-	if inFlight, _ := w.look([]int{1}); inFlight != nil {
+	if inFlight, _ := w.look([]int{1}, true); inFlight != nil {
 		t.Error("asked again at once")
 	}
 }
+
+// Where nothing was called, the last answer still holds, and nobody is asked.
+func TestIdleProbeIsNotAsked(t *testing.T) {
+	p := &countingProbe{}
+	w := watcher{probe: p, seen: map[waitKey]bool{}}
+	for i := range 5 {
+		if inFlight, _ := w.look([]int{1}, i == 0); len(inFlight) != 1 {
+			t.Errorf("look %d answers %v", i, inFlight)
+		}
+	}
+	if p.asked != 1 {
+		t.Errorf("asked %d times", p.asked)
+	}
+	w.next, w.idle = time.Time{}, time.Time{}
+	if w.look([]int{1}, false); p.asked != 2 {
+		t.Errorf("after a while it is asked %d times", p.asked)
+	}
+}
+
+type countingProbe struct{ asked int }
+
+func (p *countingProbe) InFlight([]int) []policy.Call {
+	p.asked++
+	return []policy.Call{{Nr: 281}}
+}
+
+func (p *countingProbe) ListenWaits([]int) []ListenWait { return nil }
 
 type slowProbe struct{}
 

@@ -63,6 +63,9 @@ func (s *Session) frames() []frame {
 	if s.learned != nil {
 		out = append(out, learnedFrame(s.learned))
 	}
+	for part := range slices.Chunk(s.sortedArguments(), 1024) {
+		out = append(out, argumentsFrame(part))
+	}
 	newest := s.samples.since(0)
 	kept := slices.DeleteFunc(s.samples.firsts(), func(x Sample) bool { return slices.Contains(newest, x) })
 	kept = append(kept, newest...)

@@ -23,20 +23,21 @@ const (
 // Session is one recording and all that was made of it. It is safe for
 // concurrent use; what its methods return are copies.
 type Session struct {
-	mu      sync.RWMutex
-	meta    Meta
-	table   table
-	marks   []Mark
-	kinds   map[string]int  // marks by kind
-	servers map[uint32]bool // pids that waited on a listening socket
-	unkept  uint64          // marks that met a full list
-	splits  []Split
-	edits   []policy.Edit
-	undone  []policy.Edit // newest undone last
-	trials  []Trial
-	learned []learned // from another recording
-	samples samples
-	log     *Writer // nil: not on disk
+	mu        sync.RWMutex
+	meta      Meta
+	table     table
+	marks     []Mark
+	kinds     map[string]int  // marks by kind
+	servers   map[uint32]bool // pids that waited on a listening socket
+	unkept    uint64          // marks that met a full list
+	splits    []Split
+	edits     []policy.Edit
+	undone    []policy.Edit // newest undone last
+	trials    []Trial
+	learned   []learned // from another recording
+	arguments map[argKey]Argument
+	samples   samples
+	log       *Writer // nil: not on disk
 
 	generation atomic.Uint64
 }
@@ -44,11 +45,12 @@ type Session struct {
 // New returns an empty session.
 func New(m Meta) *Session {
 	return &Session{
-		meta:    m.clipped(),
-		table:   newTable(),
-		kinds:   map[string]int{},
-		servers: map[uint32]bool{},
-		samples: newSamples(),
+		meta:      m.clipped(),
+		table:     newTable(),
+		kinds:     map[string]int{},
+		servers:   map[uint32]bool{},
+		samples:   newSamples(),
+		arguments: map[argKey]Argument{},
 	}
 }
 

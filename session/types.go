@@ -57,25 +57,30 @@ type Epoch struct {
 
 // The kinds of marks. A mark of another kind is kept and shown all the same.
 const (
-	MarkStart      = "start"       // the program's first exec was seen
-	MarkExec       = "exec"        // a process became another program (Text)
-	MarkFork       = "fork"        // a process was forked
-	MarkExit       = "exit"        // a process ended
-	MarkListen     = "listen"      // a process listened for the first time
-	MarkAccept     = "accept"      // a process accepted for the first time
-	MarkBind       = "bind"        // a process bound a socket
-	MarkWait       = "wait"        // a process waited in epoll, poll or select for the first time
-	MarkListenWait = "listen-wait" // a thread was seen asleep on a listening socket (Text: the call and the address)
-	MarkSignal     = "signal"      // a signal was sent to a process
-	MarkStop       = "stop"        // the target was asked to stop: the stop mark of the timeline
-	MarkEnter      = "enter"       // a process entered from outside (docker exec, a probe)
-	MarkLeave      = "leave"       // a process left the target
-	MarkSeccomp    = "seccomp"     // the target loaded a filter of its own
-	MarkUring      = "io_uring"    // the target made a ring: what it does there is not seen and not filtered
-	MarkUser       = "user"        // the user's own
-	MarkGap        = "gap"         // for a while nothing was recorded (Text says for how long and why)
-	MarkEnded      = "ended"       // the target's last process was gone
-	MarkRanBefore  = "ran-before"  // the container was not new: what its very first start does is done
+	MarkStart      = "start"        // the program's first exec was seen
+	MarkExec       = "exec"         // a process became another program (Text)
+	MarkFork       = "fork"         // a process was forked
+	MarkExit       = "exit"         // a process ended
+	MarkListen     = "listen"       // a process listened for the first time
+	MarkAccept     = "accept"       // a process accepted for the first time
+	MarkBind       = "bind"         // a process bound a socket
+	MarkWait       = "wait"         // a process waited in epoll, poll or select for the first time
+	MarkListenWait = "listen-wait"  // a thread was seen asleep on a listening socket (Text: the call and the address)
+	MarkSignal     = "signal"       // a signal was sent to a process
+	MarkStop       = "stop"         // the target was asked to stop: the stop mark of the timeline
+	MarkEnter      = "enter"        // a process entered from outside (docker exec, a probe)
+	MarkLeave      = "leave"        // a process left the target
+	MarkSeccomp    = "seccomp"      // the target loaded a filter of its own
+	MarkUring      = "io_uring"     // the target made a ring: what it does there is not seen and not filtered
+	MarkNoNewPrivs = "no-new-privs" // a process gave up gaining privileges by exec
+	MarkCaps       = "capabilities" // a process changed its capabilities, or gave one up for good
+	MarkUID        = "uid"          // a process became another user (Text)
+	MarkFrozen     = "frozen"
+	MarkThawed     = "thawed"
+	MarkUser       = "user"       // the user's own
+	MarkGap        = "gap"        // for a while nothing was recorded (Text says for how long and why)
+	MarkEnded      = "ended"      // the target's last process was gone
+	MarkRanBefore  = "ran-before" // the container was not new: what its very first start does is done
 )
 
 // Mark is an instant that means something. Comm and Text are hostile bytes.

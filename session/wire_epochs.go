@@ -31,6 +31,7 @@ type wireEpochs struct {
 	Asleep  []int      `cbor:"9,keyasint"`
 	Sleeper []uint32   `cbor:"10,keyasint,omitempty"`
 	Lost    []wireLost `cbor:"11,keyasint"` // totals, where they differ from the epoch before
+	More    []wireMore `cbor:"12,keyasint,omitempty"`
 }
 
 type wireKey struct {
@@ -44,6 +45,13 @@ type wireLost struct {
 	_                                            struct{} `cbor:",toarray"`
 	Epoch                                        int
 	Table, Dropped, Skipped, Events, JudgedTable uint64
+}
+
+// wireMore is what wireLost, an array of fixed length, has no place for.
+type wireMore struct {
+	Epoch      int    `cbor:"1,keyasint"`
+	Args       uint64 `cbor:"2,keyasint,omitempty"`
+	Unfollowed uint64 `cbor:"3,keyasint,omitempty"`
 }
 
 // epochsFrame packs epochs.
@@ -86,6 +94,9 @@ func epochsFrame(epochs []Epoch) frame {
 				Epoch: i, Table: lost.Table, Dropped: lost.SamplesDropped, Skipped: lost.SamplesSkipped,
 				Events: lost.EventsDropped, JudgedTable: lost.JudgedDropped,
 			})
+			if lost.ArgsDropped+lost.Unfollowed > 0 {
+				w.More = append(w.More, wireMore{i, lost.ArgsDropped, lost.Unfollowed})
+			}
 		}
 	}
 	return newFrame(kindEpochs, w)
@@ -105,7 +116,7 @@ func (w wireEpochs) epochs(add func(Epoch) error) error {
 	}
 	var start time.Duration
 	var lost trace.Lost
-	row, sleeper, nextLost := 0, 0, 0
+	row, sleeper, nextLost, nextMore := 0, 0, 0, 0
 	for i := range n {
 		start += time.Duration(w.Since[i])
 		e := Epoch{Start: start, End: start + time.Duration(w.Took[i])}
@@ -137,8 +148,13 @@ func (w wireEpochs) epochs(add func(Epoch) error) error {
 			lost = trace.Lost{
 				Table: l.Table, SamplesDropped: l.Dropped, SamplesSkipped: l.Skipped,
 				EventsDropped: l.Events, JudgedDropped: l.JudgedTable,
+				ArgsDropped: lost.ArgsDropped, Unfollowed: lost.Unfollowed,
 			}
 			nextLost++
+		}
+		for nextMore < len(w.More) && w.More[nextMore].Epoch <= i {
+			lost.ArgsDropped, lost.Unfollowed = w.More[nextMore].Args, w.More[nextMore].Unfollowed
+			nextMore++
 		}
 		e.Lost = lost
 		if err := add(e); err != nil {

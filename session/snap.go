@@ -1,0 +1,44 @@
+package session
+
+import (
+	"sort"
+	"time"
+
+	"speaker/trace"
+)
+
+// Snap returns the place for a split at or just after at, by two ticks at most,
+// from which on run is exact. The last use of a call is known to the tick: with
+// a split in the midst of a tick, calls of its first half count as used in run,
+// to be safe. The border is where some call was last used in that tick; if none
+// was, any place in it is exact.
+func (s *Session) Snap(at time.Duration) time.Duration {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.snap(at)
+}
+
+func (s *Session) snap(at time.Duration) time.Duration {
+	t := &s.table
+	border := at + 2*trace.Tick
+	found := false
+	for _, c := range t.order {
+		i := 0
+		if !c.jumbled {
+			i = sort.Search(len(c.cells), func(i int) bool { return c.at(i, t.starts).last > at })
+		}
+		for ; i < len(c.cells); i++ {
+			u := c.at(i, t.starts)
+			if u.first > border && !c.jumbled {
+				break
+			}
+			if u.count > 1 && u.last > at && u.last <= border {
+				border, found = u.last, true
+			}
+		}
+	}
+	if !found {
+		return at
+	}
+	return border
+}
