@@ -185,16 +185,27 @@ func drifted(n *snapshot) []line {
 
 // rehearsed says what the recording would have lost.
 func rehearsed(r session.Rehearsal) []line {
-	if len(r.Denied) == 0 {
-		return []line{say(good, "Rehearsal: nothing the recording has after the split would be denied.")}
+	var later []policy.Call
+	own := slices.DeleteFunc(slices.Clone(r.Denied), func(d session.Denied) bool {
+		if d.Phase == policy.Exec {
+			later = append(later, d.Call)
+		}
+		return d.Phase == policy.Exec
+	})
+	out := []line{say(good, "Rehearsal: nothing the recording has after the split would be denied.")}
+	if len(own) > 0 {
+		out = []line{say(bad, "Rehearsal: of what the recording has, %s would be denied:", plural(len(own), "call"))}
 	}
-	out := []line{say(bad, "Rehearsal: of what the recording has, %s would be denied:", plural(len(r.Denied), "call"))}
-	for _, d := range r.Denied {
+	for _, d := range own {
 		text := fmt.Sprintf("%s, last at %s", plural(int(d.Count), "time"), offset(d.Last))
 		if d.InFlight {
 			text += ", and a thread sleeps in it"
 		}
 		out = append(out, say(bad, "  ! %-18s in %-4s %s", d.Call.String(), d.Phase, text))
+	}
+	if len(later) > 0 {
+		out = append(out, say(warn, "What entered later (docker exec, probes) used %s outside run: %s. An injection does not reach such processes; a hold or an exported run profile denies them.",
+			plural(len(later), "call"), listed(names(later), 12)))
 	}
 	return out
 }

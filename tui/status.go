@@ -45,11 +45,8 @@ func (d *draw) statusFields(n *snapshot, readOnly bool) (first, second []field) 
 		second = append(second, field{long: "read only", short: "ro", rank: 6})
 	}
 	if s.DryRun {
-		calls := map[policy.Call]bool{}
-		for _, r := range s.WouldDeny {
-			calls[callOf(r)] = true
-		}
-		second = append(second, field{long: "dry run: " + plural(len(calls), "call") + " would fail", short: "dry " + fmt.Sprint(len(calls)), rank: 6})
+		n := wouldFail(s)
+		second = append(second, field{long: "dry run: " + plural(n, "call") + " would fail", short: "dry " + fmt.Sprint(n), rank: 6})
 	}
 	if s.Load != "" {
 		second = append(second, field{long: d.clean(s.Load), rank: 8})

@@ -3,6 +3,7 @@ package tui
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -33,7 +34,7 @@ func (p *tryPane) lines(n *snapshot, reloaded string) []line {
 	}
 	out = append(out, holdLines(n)...)
 	if s.DryRun {
-		out = append(out, procRows("Dry run: run would deny", s.WouldDeny, "nothing so far: every call since was allowed", warn)...)
+		out = append(out, dryRunLines(s)...)
 	} else if s.Mode == bench.Live && !s.Ended {
 		out = append(out, say(dimLine, "Dry run is off: d judges the live target against the run set; nothing is denied."))
 	}
@@ -96,6 +97,46 @@ func holdLines(n *snapshot) []line {
 		out = append(out, say(plainLine, "  %-18s %-15s pid %-7d %s", c.Call.String(), c.Comm, c.Pid, plural(int(c.Count), "time")))
 	}
 	return out
+}
+
+// dryRunLines tell what the dry run found. What entered later is told apart: an
+// injection does not reach it.
+func dryRunLines(s bench.State) []line {
+	would, later := parted(s.WouldDeny)
+	out := procRows("Dry run: run would deny", would, "nothing so far: the run set of now allows every call since", warn)
+	if len(later) > 0 {
+		out = append(out, procRows("Entered later (docker exec, probes): an injection does not reach these, an exported run profile would deny", later, "", dimLine)...)
+	}
+	if len(s.Joined) > 0 {
+		calls := map[string]bool{}
+		for _, r := range s.Joined {
+			calls[callOf(r).String()] = true
+		}
+		out = append(out, say(plainLine, "Not in run when the dry run met them, and in it by now: %s", listed(slices.Sorted(maps.Keys(calls)), 20)))
+	}
+	return out
+}
+
+// parted sets the rows of processes that entered later apart.
+func parted(rows []trace.ProcRow) (own, later []trace.ProcRow) {
+	for _, r := range rows {
+		if r.Group == trace.Exec {
+			later = append(later, r)
+		} else {
+			own = append(own, r)
+		}
+	}
+	return own, later
+}
+
+// wouldFail are the calls that the dry run foretells to be denied.
+func wouldFail(s bench.State) int {
+	own, _ := parted(s.WouldDeny)
+	calls := map[policy.Call]bool{}
+	for _, r := range own {
+		calls[callOf(r)] = true
+	}
+	return len(calls)
 }
 
 // procRows list calls by process.

@@ -161,7 +161,7 @@ func (m *model) badge(id paneID) string {
 	case id == testID && len(s.Denied) > 0:
 		return fmt.Sprintf(" !%d", len(s.Denied))
 	case id == testID && s.DryRun:
-		return fmt.Sprintf(" ~%d", len(s.WouldDeny))
+		return fmt.Sprintf(" ~%d", wouldFail(s))
 	case id == logID && len(m.snap.gaps)+len(m.snap.warnings)+len(s.Problems) > 0:
 		return fmt.Sprintf(" !%d", len(m.snap.gaps)+len(m.snap.warnings)+len(s.Problems))
 	}

@@ -79,10 +79,13 @@ type State struct {
 	AutoDeny  bool           // hold: the split will be crossed by itself when the evidence is there
 	Hold      *apply.Status
 	DryRun    bool
-	WouldDeny []trace.ProcRow // dry run: calls outside the run set, by call and process
-	Denied    []trace.ProcRow // calls that seccomp refused since something was applied
-	Load      string          // the demo's request load in words: "demo load: 1203 answered, 0 failed"
-	Problems  []string        // sentences: what went wrong lately, newest last
+	// Dry run: what was called since it began and the run set of now does not
+	// have, by call and process. Joined is what it did not have and has by now,
+	// because it was seen in run, or by an edit.
+	WouldDeny, Joined []trace.ProcRow
+	Denied            []trace.ProcRow // calls that seccomp refused since something was applied
+	Load              string          // the demo's request load in words: "demo load: 1203 answered, 0 failed"
+	Problems          []string        // sentences: what went wrong lately, newest last
 }
 
 // Work is one open target or file. All methods may be called from any

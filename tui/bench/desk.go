@@ -67,7 +67,7 @@ func (d *desk) SetSplit(at, stop time.Duration) error {
 	if stop != 0 && (stop <= at || stop > length) {
 		return fmt.Errorf("stop mark at %s must lie between the split and the end", stop)
 	}
-	d.sess.AddSplit(session.Split{At: at, Stop: stop, How: "set by hand", By: "user"})
+	d.sess.AddSplit(session.Split{At: d.sess.Snap(at), Stop: stop, How: "set by hand", By: "user"})
 	return nil
 }
 

@@ -45,7 +45,9 @@ type live struct {
 	closed   bool
 	load     *sample.Load // the demo's; nil elsewhere
 	status   *apply.Status
+	judged   policy.Set // what the dry run judges by
 	would    []trace.ProcRow
+	joined   []trace.ProcRow
 	denied   []trace.ProcRow
 }
 

@@ -10,7 +10,6 @@ import (
 	"speaker/apply"
 	"speaker/policy"
 	"speaker/session"
-	"speaker/trace"
 )
 
 // plan is what a boot under the two-phase filter carries over from the
@@ -35,7 +34,7 @@ func (d *desk) decided() (policy.Policy, error) {
 func (w *live) DryRun(on bool) error {
 	if !on {
 		w.mu.Lock()
-		w.dryRun, w.would = false, nil
+		w.dryRun, w.would, w.joined = false, nil, nil
 		w.mu.Unlock()
 		return w.tracer.Judge(nil)
 	}
@@ -44,11 +43,9 @@ func (w *live) DryRun(on bool) error {
 		return err
 	}
 	narrow := p.Narrow()
-	err = w.tracer.Judge(func(abi trace.ABI, nr uint32) bool {
-		return narrow.Has(policy.Call{ABI: policy.ABI(abi), Nr: nr})
-	})
+	err = w.tracer.Judge(allowedBy(narrow))
 	w.mu.Lock()
-	w.dryRun, w.would = err == nil, nil
+	w.dryRun, w.judged, w.would, w.joined = err == nil, narrow, nil, nil
 	w.mu.Unlock()
 	w.tried("dry-run", err, fmt.Sprintf("judging against %d calls", narrow.Len()))
 	return err

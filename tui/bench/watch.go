@@ -38,9 +38,9 @@ func (w *live) look() {
 	w.mu.Lock()
 	hold, dryRun, applied := w.hold, w.dryRun, w.applied
 	w.mu.Unlock()
-	var would, denied []trace.ProcRow
+	var would, joined, denied []trace.ProcRow
 	if dryRun {
-		would, _ = w.tracer.Judged()
+		would, joined = w.judge()
 	}
 	if applied != Nothing {
 		denied, _ = w.tracer.Denials()
@@ -55,7 +55,7 @@ func (w *live) look() {
 		}
 	}
 	w.mu.Lock()
-	w.would, w.denied, w.status = would, denied, status
+	w.would, w.joined, w.denied, w.status = would, joined, denied, status
 	// A container may take long to start, and a command may live for a moment.
 	w.begun = w.begun || alive || len(w.sess.Discoveries()) > 0
 	w.ended = w.begun && !alive
@@ -98,7 +98,7 @@ func (w *live) State() State {
 	s := w.desk.state()
 	s.Mode, s.Item, s.Applied, s.AutoDeny = Live, w.item, w.applied, w.autoDeny
 	s.Ended, s.DryRun, s.Hold = w.ended, w.dryRun, w.status
-	s.WouldDeny, s.Denied = w.would, w.denied
+	s.WouldDeny, s.Joined, s.Denied = w.would, w.joined, w.denied
 	s.Phase = w.phase()
 	if w.applied != Nothing {
 		p := w.holdSet
