@@ -24,8 +24,9 @@ const (
 	kindEnd       frameKind = 8 // the file was closed; frames after it were appended later
 	kindLearned   frameKind = 9 // what was taken over from another recording
 	kindArguments frameKind = 10
+	kindProcesses frameKind = 11
 
-	lastKind = kindArguments
+	lastKind = kindProcesses
 )
 
 // maxUnpacked is the most that one frame may unpack to.

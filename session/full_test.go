@@ -50,6 +50,10 @@ func fillRest(s *Session) {
 		{trace.Main, policy.Call{Nr: 41}, []uint64{2, 0}, 1, time.Second, time.Second},
 		{trace.Exec, policy.Call{ABI: policy.I386, Nr: 54}, []uint64{0x5401}, 1 << 40, -time.Second, time.Second},
 	}, true)
+	s.SetProcesses([]ProcessUse{
+		{Process{12, "ng\xffinx", "/usr/sbin/nginx\x1b", 300 * time.Millisecond}, trace.Main, policy.Call{Nr: 41}, 7, time.Second, 5 * time.Second},
+		{Process{13, "sh", "", 0}, trace.Exec, policy.Call{ABI: policy.I386, Nr: 54}, 1 << 40, -time.Second, time.Second},
+	})
 	s.AddSamples([]Sample{
 		{time.Second, 12, 13, trace.Main, policy.Call{Nr: 257}, [6]uint64{1, 2, 3, 4, 5, 1 << 63}, "nginx", "/etc/\xfe"},
 		{2 * time.Second, 12, 12, trace.Exec, policy.Call{ABI: policy.I386, Nr: 5}, [6]uint64{}, "sh", ""},
@@ -76,6 +80,7 @@ func compareRest(t *testing.T, got, want *Session) {
 	same("trials", got.Trials(), want.Trials())
 	same("samples", got.FirstSamples(), want.FirstSamples())
 	same("arguments", got.Arguments(), want.Arguments())
+	same("processes", got.Processes(), want.Processes())
 	same("undone", got.Undone(), want.Undone())
 	ge, we := got.Edits(), want.Edits()
 	for i := range min(len(ge), len(we)) {

@@ -211,6 +211,8 @@ func (l *loader) apply(kind frameKind, payload []byte) error {
 		return apply(payload, l.learned)
 	case kindArguments:
 		return apply(payload, l.arguments)
+	case kindProcesses:
+		return apply(payload, l.processes)
 	}
 	return nil
 }
@@ -244,6 +246,19 @@ func (l *loader) arguments(ws []wireArgument) error {
 		list = append(list, a)
 	}
 	l.s.SetArguments(list, false)
+	return nil
+}
+
+func (l *loader) processes(ws []wireProcessUse) error {
+	list := make([]ProcessUse, 0, min(len(ws), maxFrameProcesses))
+	for _, w := range ws {
+		u, err := w.use()
+		if err != nil {
+			return err
+		}
+		list = append(list, u)
+	}
+	l.s.SetProcesses(list)
 	return nil
 }
 

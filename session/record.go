@@ -19,6 +19,7 @@ type Source interface {
 	Samples([]trace.Sample) []trace.Sample
 	Events([]trace.Event) []trace.Event
 	Arguments() ([]trace.ArgRow, error)
+	Processes() ([]trace.ProcRow, error)
 	Pids() []int
 	StartSeen() bool
 	Close() error
@@ -46,6 +47,7 @@ type Recorder struct {
 
 	samples  []trace.Sample
 	events   []trace.Event
+	who      who
 	failures int
 	active   bool // something was called since the last look
 	ticks    int
@@ -75,6 +77,7 @@ func Record(ctx context.Context, s *Session, w *Writer, src Source, probe Probe,
 		s: s, src: src, opts: opts, cancel: cancel, done: make(chan struct{}),
 		watch:   watcher{probe: probe, seen: map[waitKey]bool{}},
 		outside: map[uint32]bool{},
+		who:     who{},
 	}
 	go r.run(ctx)
 	return r
@@ -141,6 +144,7 @@ func (r *Recorder) tick() {
 	r.events = r.src.Events(r.events[:0])
 	for _, e := range r.events {
 		r.follow(e)
+		r.who.follow(e)
 	}
 	inFlight, waits := r.watch.look(r.own(pids), r.active)
 	if inFlight != nil {
@@ -161,7 +165,7 @@ func (r *Recorder) tick() {
 	for _, w := range waits {
 		r.s.AddMark(w.mark(meta.Offset(at)))
 	}
-	r.arguments(meta)
+	r.tables(meta)
 	r.samples = r.src.Samples(r.samples[:0])
 	r.addSamples(meta)
 	if r.alive && len(pids) == 0 {
@@ -223,27 +227,36 @@ func (r *Recorder) fail(err error) {
 	r.err = err
 }
 
-// How often argument values are looked at, and written whole, in ticks.
+// How often, in ticks, the tables of argument values and of processes are looked
+// at, and how often those of the first go to the file whole.
 const (
 	argumentsEvery = 10
 	argumentsWhole = 600
+	processesEvery = 100
 )
 
-// arguments takes the argument values over, now and then. A table that cannot be
-// read now is read the next time.
-func (r *Recorder) arguments(m Meta) {
-	if r.ticks++; r.ticks%argumentsEvery != 0 {
-		return
+// tables takes argument values and counts per process over, now and then. A table
+// that cannot be read now is read the next time.
+func (r *Recorder) tables(m Meta) {
+	r.ticks++
+	if r.ticks%argumentsEvery == 0 {
+		if rows, err := r.src.Arguments(); err == nil {
+			list := make([]Argument, len(rows))
+			for i, row := range rows {
+				list[i] = m.argumentOf(row)
+			}
+			r.s.SetArguments(list, r.ticks%argumentsWhole == 0)
+		}
 	}
-	rows, err := r.src.Arguments()
-	if err != nil {
-		return
+	if r.ticks%processesEvery == 0 {
+		if rows, err := r.src.Processes(); err == nil {
+			list := make([]ProcessUse, len(rows))
+			for i, row := range rows {
+				list[i] = r.who.use(m, row)
+			}
+			r.s.SetProcesses(list)
+		}
 	}
-	list := make([]Argument, len(rows))
-	for i, row := range rows {
-		list[i] = m.argumentOf(row)
-	}
-	r.s.SetArguments(list, r.ticks%argumentsWhole == 0)
 }
 
 func (r *Recorder) addSamples(m Meta) {

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 // its clock begins.
 type fakeSource struct {
 	args   []trace.ArgRow
+	procs  []trace.ProcRow
 	mu     sync.Mutex
 	snaps  []trace.Snapshot
 	errs   []error
@@ -79,6 +81,8 @@ func (f *fakeSource) clock() uint64 {
 }
 
 func (f *fakeSource) Arguments() ([]trace.ArgRow, error) { return f.args, nil }
+
+func (f *fakeSource) Processes() ([]trace.ProcRow, error) { return f.procs, nil }
 
 func (f *fakeSource) StartSeen() bool { return true }
 
@@ -143,6 +147,9 @@ func TestRecord(t *testing.T) {
 		{Time: base + 7, Kind: trace.EventFork, Pid: 8, Group: trace.Exec, Args: [2]uint64{9}},
 		{Time: base + 8, Kind: 99},
 	}
+	src.args = []trace.ArgRow{{Group: trace.Main, Nr: 41, N: 2, Values: [2]uint64{2, 1}, Count: 3, First: base + 20, Last: base + 30}}
+	src.procs = []trace.ProcRow{{Pid: 7, Comm: "web", Group: trace.Main, Nr: 257, Count: 3, First: base + 10, Last: base + 20},
+		{Pid: 9, Comm: "runc", Group: trace.Exec, Nr: 1, Count: 1, First: base + 9, Last: base + 9}}
 	src.sample = []trace.Sample{{Time: base + 10, Pid: 7, Group: trace.Main, Nr: 257, Path: "/etc/x"}}
 	probe := &fakeProbe{}
 	path := tempPath(t)
@@ -162,6 +169,15 @@ func TestRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkRecorded(t, s)
+	if got, want := s.Arguments(), []Argument{{trace.Main, policy.Call{Nr: 41}, []uint64{2, 1}, 3, 20, 30}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("arguments %+v, want %+v", got, want)
+	}
+	if got, want := s.Processes(), []ProcessUse{
+		{Process{7, "web", "/bin/web", 0}, trace.Main, policy.Call{Nr: 257}, 3, 10, 20},
+		{Process{9, "runc", "", 7}, trace.Exec, policy.Call{Nr: 1}, 1, 9, 9},
+	}; !reflect.DeepEqual(got, want) {
+		t.Errorf("processes %+v, want %+v", got, want)
+	}
 	if src.closed != 1 || s.Length() != 300 {
 		t.Errorf("closed %d times, %v long", src.closed, s.Length())
 	}

@@ -66,6 +66,9 @@ func (s *Session) frames() []frame {
 	for part := range slices.Chunk(s.sortedArguments(), 1024) {
 		out = append(out, argumentsFrame(part))
 	}
+	for part := range slices.Chunk(s.sortedProcesses(), maxFrameProcesses) {
+		out = append(out, processesFrame(part))
+	}
 	newest := s.samples.since(0)
 	kept := slices.DeleteFunc(s.samples.firsts(), func(x Sample) bool { return slices.Contains(newest, x) })
 	kept = append(kept, newest...)

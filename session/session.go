@@ -36,6 +36,7 @@ type Session struct {
 	trials    []Trial
 	learned   []learned // from another recording
 	arguments map[argKey]Argument
+	processes map[processKey]ProcessUse
 	samples   samples
 	log       *Writer // nil: not on disk
 
@@ -51,6 +52,7 @@ func New(m Meta) *Session {
 		servers:   map[uint32]bool{},
 		samples:   newSamples(),
 		arguments: map[argKey]Argument{},
+		processes: map[processKey]ProcessUse{},
 	}
 }
 
