@@ -34,6 +34,9 @@ type Config struct {
 	// itself first, in the host's mount namespace.
 	SameMountNS bool
 
+	// ByProcess counts per process too from the beginning; see WatchProcesses.
+	ByProcess bool
+
 	// SampleRate is how many samples a second the kernel lets through on each
 	// CPU. 0 means 2000.
 	SampleRate int

@@ -233,6 +233,9 @@ func (t *Tracer) begin(c Config) error {
 	}
 	ctl := t.control
 	atomic.StoreUint32(&ctl.Newcomer, there)
+	if c.ByProcess {
+		atomic.StoreUint32(&ctl.Naming, 1)
+	}
 	t.start = now()
 	progs := []*ebpf.Program{t.objs.OnFork, t.objs.OnExec, t.objs.OnExit, t.objs.OnSignal}
 	if c.Pid == 0 {

@@ -36,8 +36,12 @@ func (m *model) doSets(a action) tea.Cmd {
 	case actWhy:
 		if r, ok := m.sets.chosen(m.snap); ok {
 			first, sampled := m.work.Session().FirstSample(r.Call)
-			m.open(&notice{title: r.Call.String(), lines: explain(m.snap, r.Entry, first, sampled)}, false)
+			lines := explain(m.snap, r.Entry, first, sampled)
+			lines = append(lines, called(m.work.Session(), r.Call, m.snap)...)
+			m.open(&notice{title: r.Call.String(), lines: lines}, false)
 		}
+	case actWho:
+		return m.switchWho()
 	}
 	return nil
 }

@@ -164,6 +164,11 @@ func (w *fakeWork) DryRun(on bool) error {
 	return w.note(fmt.Sprintf("dry run %v", on))
 }
 
+func (w *fakeWork) WatchProcesses(on bool) error {
+	w.set(func(s *bench.State) { s.ByProcess = on })
+	return w.note(fmt.Sprintf("processes %v", on))
+}
+
 func (w *fakeWork) Preflight(context.Context, apply.Mode) []apply.Check {
 	w.note("preflight")
 	return w.checks

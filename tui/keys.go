@@ -67,6 +67,7 @@ const (
 	actToggleRun
 	actToggleBoot
 	actWhy
+	actWho
 	actSort
 	actReverse
 	actOnlyRemoved
@@ -144,6 +145,7 @@ func keymap() []binding {
 		{actReverse, []string{"<"}, inSets, groupSets, "", "reverse the order", false},
 		{actOnlyRemoved, []string{"r"}, inSets, groupSets, "removed", "show only what the split removes, or all", false},
 		{actWhy, []string{"v"}, inSets, groupSets, "why", "show all that is known of the call", false},
+		{actWho, []string{"w"}, inSets, groupSets, "", "count per process, so that v tells who calls; it slows the target a little", false},
 		{actStopPhase, []string{"i"}, inSets, groupSets, "", "include what was seen while stopping, or leave it out", false},
 		{actExecPhase, []string{"o"}, inSets, groupSets, "", "include what later entered processes (docker exec, probes) used, or leave it out", false},
 

@@ -79,6 +79,7 @@ type State struct {
 	AutoDeny  bool           // hold: the split will be crossed by itself when the evidence is there
 	Hold      *apply.Status
 	DryRun    bool
+	ByProcess bool // calls are counted per process too
 	// Dry run: what was called since it began and the run set of now does not
 	// have, by call and process. Joined is what it did not have and has by now,
 	// because it was seen in run, or by an edit.
@@ -106,6 +107,8 @@ type Work interface {
 
 	// DryRun switches the live judging against the run set; nothing is denied.
 	DryRun(on bool) error
+	// WatchProcesses switches counting per process: who called what.
+	WatchProcesses(on bool) error
 	// Preflight lists what speaks for and against an apply, without doing it.
 	Preflight(ctx context.Context, m apply.Mode) []apply.Check
 	// Hold boots the target again under the two-phase filter (demo and run

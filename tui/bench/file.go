@@ -73,6 +73,8 @@ func (w *fileWork) SaveAs(path string) error {
 
 func (w *fileWork) DryRun(bool) error { return ErrFile }
 
+func (w *fileWork) WatchProcesses(bool) error { return ErrFile }
+
 func (w *fileWork) Preflight(context.Context, apply.Mode) []apply.Check {
 	return []apply.Check{{ID: "live", Title: "a live target", Found: "none", Why: "this is a saved session",
 		Remedy: "watch the container itself", Level: apply.Block}}

@@ -14,6 +14,17 @@ func allowedBy(s policy.Set) func(trace.ABI, uint32) bool {
 	}
 }
 
+// WatchProcesses implements Work.
+func (w *live) WatchProcesses(on bool) error {
+	err := w.tracer.WatchProcesses(on)
+	if err == nil {
+		w.mu.Lock()
+		w.naming = on
+		w.mu.Unlock()
+	}
+	return err
+}
+
 // judge reads what the dry run counted, and keeps it judging by the run set as
 // it is: what the screen foretells is what applying the set now would do.
 func (w *live) judge() (would, joined []trace.ProcRow) {

@@ -40,6 +40,7 @@ type live struct {
 	applied  Applied
 	autoDeny bool
 	dryRun   bool
+	naming   bool // calls are counted per process
 	begun    bool // it was seen to live
 	ended    bool
 	closed   bool

@@ -97,7 +97,7 @@ func (w *live) State() State {
 	defer w.mu.Unlock()
 	s := w.desk.state()
 	s.Mode, s.Item, s.Applied, s.AutoDeny = Live, w.item, w.applied, w.autoDeny
-	s.Ended, s.DryRun, s.Hold = w.ended, w.dryRun, w.status
+	s.Ended, s.DryRun, s.ByProcess, s.Hold = w.ended, w.dryRun, w.naming, w.status
 	s.WouldDeny, s.Joined, s.Denied = w.would, w.joined, w.denied
 	s.Phase = w.phase()
 	if w.applied != Nothing {
