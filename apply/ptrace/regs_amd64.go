@@ -5,6 +5,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"speaker/trace/proc"
 )
 
 // Errors that only the kernel sees: it restarts the call or turns them into EINTR.
@@ -29,9 +31,10 @@ func (t *Thread) check() error {
 func inCall(r unix.PtraceRegs) bool { return int64(r.Orig_rax) >= 0 }
 
 // callRegs are the registers with which a thread runs one call at rip.
-// orig_rax -1 keeps the kernel from restarting the call it was in.
+// orig_rax -1 keeps the kernel from restarting the call it was in. The tracer
+// knows the call by its mark.
 func callRegs(r unix.PtraceRegs, rip uint64, nr int, a [6]uint64) unix.PtraceRegs {
-	r.Rip, r.Rax, r.Orig_rax = rip, uint64(nr), ^uint64(0)
+	r.Rip, r.Rax, r.Orig_rax, r.R15 = rip, uint64(nr), ^uint64(0), proc.InjectedMark
 	r.Rdi, r.Rsi, r.Rdx, r.R10, r.R8, r.R9 = a[0], a[1], a[2], a[3], a[4], a[5]
 	return r
 }

@@ -47,6 +47,12 @@ static __always_inline u32 number_of(struct pt_regs *regs)
 	return regs->orig_ax;
 }
 
+/* True for what an injector has the process call: proc.InjectedMark. */
+static __always_inline bool is_marked(struct pt_regs *regs)
+{
+	return regs->r15 == 0x7370656b496e6a63;
+}
+
 #elif defined(__TARGET_ARCH_arm64)
 
 enum abi { NATIVE };
@@ -69,6 +75,11 @@ static __always_inline void read_args(u64 *args, struct pt_regs *regs, u32 abi)
 static __always_inline u32 number_of(struct pt_regs *regs)
 {
 	return regs->syscallno;
+}
+
+static __always_inline bool is_marked(struct pt_regs *regs)
+{
+	return false; /* nothing is injected here */
 }
 
 #endif

@@ -124,7 +124,7 @@ struct bpf_iter__task {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long bp, bx, r8, r9, r10, cx, dx, si, di, orig_ax;
+	unsigned long r15, bp, bx, r8, r9, r10, cx, dx, si, di, orig_ax;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {

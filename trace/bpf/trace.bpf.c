@@ -325,15 +325,17 @@ static __always_inline u32 current_mount_ns(void)
 	return BPF_CORE_READ(current_task(), nsproxy, mnt_ns, ns.inum);
 }
 
-/* True while our own injector makes the thread call something: that is none of
- * the program's doing and must not get into its sets. Known by its name, so a
- * target could hide its calls by naming a debugger of its own so; what it hides
- * is not recorded, and so not allowed. */
-static __noinline bool is_ours(struct task_struct *task)
+/* True for a call that our own injector has the thread make: that is none of the
+ * program's doing and must not get into its sets. It is known by a mark, and by
+ * the injector's name: a target could hide its calls by naming a debugger of its
+ * own so; what it hides is not recorded, and so not allowed. */
+static __noinline bool is_ours(struct task_struct *task, struct pt_regs *regs)
 {
 	const char ours[16] = "speaker-inject";
 	char comm[16] = {};
 
+	if (!is_marked(regs))
+		return false;
 	BPF_CORE_READ_INTO(&comm, task, parent, group_leader, comm);
 	for (int i = 0; i < sizeof(ours) - 1; i++)
 		if (comm[i] != ours[i])
@@ -582,7 +584,7 @@ int on_enter(u64 *ctx)
 		return 0;
 	if (ctl.watching)
 		set_call(task->pid, ENTERED);
-	if (task->ptrace && is_ours(task))
+	if (task->ptrace && is_ours(task, (struct pt_regs *)ctx[0]))
 		return 0;
 	number = bpf_get_smp_processor_id();
 	cpu = bpf_map_lookup_elem(&cpus, &number);
@@ -636,7 +638,7 @@ int BPF_PROG(on_return, struct pt_regs *regs, long ret)
 	if (was != LEFT)
 		return 0;
 	task = bpf_get_current_task_btf();
-	if (task->ptrace && is_ours(task))
+	if (task->ptrace && is_ours(task, regs))
 		return 0;
 	key.nr = number_of(regs);
 	if (key.nr == -1) /* -1: the return of rt_sigreturn */
