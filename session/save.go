@@ -89,7 +89,7 @@ func Save(path string, s *Session) error {
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".speaker-*") // 0600
 	if err != nil {
-		return fmt.Errorf("save session: %w", err)
+		return fmt.Errorf("save session: %s: %w", path, bare(err))
 	}
 	err = s.writeTo(f)
 	if err == nil {
@@ -100,7 +100,11 @@ func Save(path string, s *Session) error {
 		err = rename(f.Name(), path)
 	}
 	if err != nil {
-		return fmt.Errorf("save session: %w", errors.Join(err, os.Remove(f.Name())))
+		os.Remove(f.Name())
+		if !errors.Is(err, fs.ErrExist) {
+			err = fmt.Errorf("%s: %w", path, bare(err))
+		}
+		return fmt.Errorf("save session: %w", err)
 	}
 	return syncDir(filepath.Dir(path))
 }
@@ -129,7 +133,7 @@ func (s *Session) writeTo(to io.Writer) error {
 		epochs, rows := []Epoch(nil), 0
 		for r.next < n && len(epochs) < batch && rows < maxFrameRows/2 {
 			e, _ := r.read()
-			epochs, rows = append(epochs, e), rows+len(e.Rows)
+			epochs, rows = append(epochs, e), rows+rowsOf(e)
 		}
 		s.mu.RUnlock()
 		if err := put(epochsFrame(epochs)); err != nil {
@@ -157,6 +161,20 @@ func rename(from, to string) error {
 		return err
 	}
 	return os.Remove(from)
+}
+
+// bare is what went wrong without the name of the file that it went wrong with:
+// a temporary one, or one that the sentence has already.
+func bare(err error) error {
+	var p *fs.PathError
+	var l *os.LinkError
+	switch {
+	case errors.As(err, &p):
+		return p.Err
+	case errors.As(err, &l):
+		return l.Err
+	}
+	return err
 }
 
 // syncDir makes a new name in dir survive a power cut.

@@ -54,6 +54,9 @@ type wireMore struct {
 	Unfollowed uint64 `cbor:"3,keyasint,omitempty"`
 }
 
+// rowsOf is what an epoch adds to the columns of a frame.
+func rowsOf(e Epoch) int { return len(e.Rows) + len(e.InFlight) }
+
 // epochsFrame packs epochs.
 func epochsFrame(epochs []Epoch) frame {
 	var w wireEpochs

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -34,7 +35,8 @@ type file interface {
 // runs every second.
 //
 // When the disk takes nothing, the error stays in Err, the session goes on in
-// memory, and what waits is written as soon as the disk takes it again.
+// memory, and what waits is written as soon as the disk takes it again. The error
+// of an fsync stays for good.
 type Writer struct {
 	path string
 	f    file
@@ -50,7 +52,11 @@ type Writer struct {
 	writing int    // bytes taken out of pending, of which the kernel may yet refuse some
 	dropped int    // frames that pending could not take
 	err     error  // why the file is not being written
+	lasting error  // an fsync that failed: the kernel tells it once, and what it was about may be gone
+	added   bool   // there is something that an end must be written for
 	closed  bool
+	queued  time.Duration // end of the last epoch that was made into a frame
+	saved   time.Duration // end of the last epoch that the kernel took
 
 	disk  sync.Mutex // held while the file is used, never waited for with mu held
 	size  int64      // whole frames written
@@ -72,7 +78,12 @@ func Create(path string, m Meta) (*Writer, error) {
 	if _, err := f.Write(head); err != nil {
 		return nil, errors.Join(fmt.Errorf("create session: %w", err), f.Close(), os.Remove(path))
 	}
-	return newWriter(path, f, int64(len(head))), nil
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return nil, errors.Join(fmt.Errorf("create session: %w", err), f.Close(), os.Remove(path))
+	}
+	w := newWriter(path, f, int64(len(head)))
+	w.added = true
+	return w, nil
 }
 
 // lock makes sure that one process at a time writes a session file.
@@ -110,7 +121,7 @@ func (w *Writer) Err() error {
 func (w *Writer) put(f frame) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.closed {
+	if !w.open() {
 		return
 	}
 	w.queue(f)
@@ -120,18 +131,31 @@ func (w *Writer) put(f frame) {
 	}
 }
 
+// errClosed is why what is added to a session does not reach its file any more.
+var errClosed = errors.New("write session: the file is closed")
+
+// open reports whether anything can be added, and keeps the error if not. Call
+// it with the lock held.
+func (w *Writer) open() bool {
+	if w.closed && w.err == nil {
+		w.err = errClosed
+	}
+	w.added = w.added || !w.closed
+	return !w.closed
+}
+
 // putEpoch takes an epoch, to be written within a second.
 func (w *Writer) putEpoch(e Epoch) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.closed {
+	if !w.open() {
 		return
 	}
-	if w.rows+len(e.Rows) > maxFrameRows || len(w.epochs) == maxFrameEpochs {
+	if w.rows+rowsOf(e) > maxFrameRows || len(w.epochs) == maxFrameEpochs {
 		w.queueEpochs()
 	}
 	w.epochs = append(w.epochs, cloneEpoch(e))
-	w.rows += len(e.Rows)
+	w.rows += rowsOf(e)
 	w.length = e.End
 }
 
@@ -139,17 +163,21 @@ func (w *Writer) queueEpochs() {
 	if len(w.epochs) == 0 {
 		return
 	}
-	w.queue(epochsFrame(w.epochs))
+	if w.queue(epochsFrame(w.epochs)) {
+		w.queued = w.length
+	}
 	w.epochs, w.rows = w.epochs[:0], 0
 }
 
-// queue appends a frame to what is pending. Call it with the lock held.
-func (w *Writer) queue(f frame) {
+// queue appends a frame to what is pending, and reports whether there was room.
+// Call it with the lock held.
+func (w *Writer) queue(f frame) bool {
 	if len(w.pending)+w.writing > maxPending {
 		w.dropped++
-		return
+		return false
 	}
 	w.pending = appendFrame(w.pending, f)
+	return true
 }
 
 // run writes what is pending until Close.
@@ -176,7 +204,9 @@ func (w *Writer) run() {
 func (w *Writer) note(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.err = err
+	if w.err = err; err == nil {
+		w.err = w.lasting
+	}
 }
 
 // Sync brings all that was added so far to the disk. The error is that of Err.
@@ -189,12 +219,15 @@ func (w *Writer) Sync() error {
 	if err == nil && w.dirty {
 		if err = w.f.Sync(); err != nil {
 			err = fmt.Errorf("sync session: %w", err)
+			w.mu.Lock()
+			w.lasting = err
+			w.mu.Unlock()
 		}
 		w.dirty = err != nil
 	}
 	w.disk.Unlock()
 	w.note(err)
-	return err
+	return w.Err()
 }
 
 // write hands what is pending to the kernel. What it does not take whole is cut
@@ -202,7 +235,7 @@ func (w *Writer) Sync() error {
 // the torn frame. Call it with the disk held.
 func (w *Writer) write() error {
 	for {
-		b := w.take()
+		b, length := w.take()
 		if len(b) == 0 {
 			return nil
 		}
@@ -211,6 +244,8 @@ func (w *Writer) write() error {
 		w.writing = 0
 		if err != nil {
 			w.pending = append(b, w.pending...)
+		} else {
+			w.saved = max(w.saved, length)
 		}
 		w.mu.Unlock()
 		if err != nil {
@@ -225,8 +260,8 @@ func (w *Writer) write() error {
 }
 
 // take returns what is to be written, and when that is all, a word on what the
-// file lacks.
-func (w *Writer) take() []byte {
+// file lacks; and the end of the last epoch in it.
+func (w *Writer) take() ([]byte, time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.dropped > 0 && len(w.pending) == 0 {
@@ -236,11 +271,12 @@ func (w *Writer) take() []byte {
 	}
 	b := w.pending
 	w.pending, w.writing = nil, len(b)
-	return b
+	return b, w.queued
 }
 
-// Close writes what is left, marks the file as closed, and closes it. What the
-// disk did not take is lost; then the error says so. Closing twice does nothing.
+// Close writes what is left, marks the file as closed if anything was added, and
+// closes it. What the disk did not take is lost; then the error says how much of
+// the recording the file holds. Closing twice does nothing.
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	if w.closed {
@@ -248,16 +284,34 @@ func (w *Writer) Close() error {
 		return nil
 	}
 	w.queueEpochs()
-	w.queue(newFrame(kindEnd, struct{}{}))
+	if w.added {
+		w.queue(newFrame(kindEnd, struct{}{}))
+	}
 	w.closed = true
 	w.mu.Unlock()
 	close(w.quit)
 	<-w.done
 	err := w.Sync()
-	if e := w.f.Close(); e != nil {
-		err = errors.Join(err, fmt.Errorf("close session: %w", e))
+	if e := w.f.Close(); err == nil && e != nil {
+		err = fmt.Errorf("close session: %w", e)
 	}
-	return err
+	if err != nil {
+		return w.holds(err)
+	}
+	return nil
+}
+
+// holds says what a closed file holds in spite of err.
+func (w *Writer) holds(err error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case len(w.pending) == 0:
+		return fmt.Errorf("%s may not be on disk whole: %w", w.path, bare(err))
+	case w.saved < w.length:
+		return fmt.Errorf("%s holds only the first %s: %w", w.path, seconds(w.saved), bare(err))
+	}
+	return fmt.Errorf("%s lacks what was added last: %w", w.path, bare(err))
 }
 
 // cloneEpoch copies e, so that the caller may go on using its slices.

@@ -15,10 +15,11 @@ import (
 // fullDisk is a file that takes room more bytes, then only the first part of
 // what it is given, as a full disk does.
 type fullDisk struct {
-	mu   sync.Mutex
-	data []byte
-	room int
-	stay bool // cannot be truncated
+	mu    sync.Mutex
+	data  []byte
+	room  int
+	stay  bool // cannot be truncated
+	fails int  // how many more fsyncs fail
 }
 
 func (f *fullDisk) Write(b []byte) (int, error) {
@@ -49,7 +50,16 @@ func (f *fullDisk) give(n int) {
 	f.room += n
 }
 
-func (f *fullDisk) Sync() error  { return nil }
+func (f *fullDisk) Sync() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fails > 0 {
+		f.fails--
+		return unix.EIO
+	}
+	return nil
+}
+
 func (f *fullDisk) Close() error { return nil }
 
 func (f *fullDisk) open(t *testing.T) (*Session, Damage) {
@@ -117,6 +127,71 @@ func TestCloseOnAFullDiskSaysSo(t *testing.T) {
 	s.AddMark(Mark{Kind: MarkUser}) // must not write any more
 	if w.Sync(); len(disk.data) > 500 {
 		t.Error("wrote after close")
+	}
+}
+
+// What a file holds that the disk did not take whole is said with its name, once.
+func TestCloseSaysWhatTheFileHolds(t *testing.T) {
+	disk := &fullDisk{room: 1000}
+	w := newWriter("disk", disk, 0)
+	s := New(Meta{})
+	s.Attach(w)
+	add := func(n int) {
+		t.Helper()
+		for range n {
+			if err := s.AddEpoch(Epoch{Start: s.Length(), End: s.Length() + sec}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	add(3)
+	if err := w.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	disk.give(len(disk.data) - 1000)
+	add(4)
+	if err := w.Close(); err == nil || err.Error() != "disk holds only the first 3.00 s: write session: no space left on device" {
+		t.Errorf("close says %v", err)
+	}
+	if got, _ := disk.open(t); got.Length() != 3*sec {
+		t.Errorf("it holds %v", got.Length())
+	}
+}
+
+func TestWhatIsAddedAfterCloseIsAnError(t *testing.T) {
+	for name, add := range map[string]func(*Session){
+		"mark":  func(s *Session) { s.AddMark(Mark{Kind: MarkUser}) },
+		"epoch": func(s *Session) { _ = s.AddEpoch(Epoch{End: 1}) },
+	} {
+		w := newWriter("disk", &fullDisk{room: 1 << 20}, 0)
+		s := New(Meta{})
+		s.Attach(w)
+		if err := errors.Join(w.Close(), w.Err()); err != nil {
+			t.Fatal(name, err)
+		}
+		if add(s); !errors.Is(w.Err(), errClosed) {
+			t.Errorf("%s after close: %v", name, w.Err())
+		}
+	}
+}
+
+// The kernel tells of a failed fsync once. The next one that succeeds says
+// nothing of what the first was about.
+func TestFailedSyncIsNotForgotten(t *testing.T) {
+	disk := &fullDisk{room: 1 << 20, fails: 1}
+	w := newWriter("disk", disk, 0)
+	s := New(Meta{})
+	s.Attach(w)
+	s.AddMark(Mark{Kind: MarkUser})
+	if err := w.Sync(); !errors.Is(err, unix.EIO) {
+		t.Fatal(err)
+	}
+	s.AddMark(Mark{Kind: MarkUser})
+	if err := w.Sync(); !errors.Is(err, unix.EIO) || !errors.Is(w.Err(), unix.EIO) {
+		t.Error(err, w.Err())
+	}
+	if err := w.Close(); !errors.Is(err, unix.EIO) || !strings.Contains(err.Error(), "disk may not be on disk whole") {
+		t.Error(err)
 	}
 }
 
