@@ -3,17 +3,37 @@ package session
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"speaker/policy"
 	"speaker/trace"
 )
 
-// leastGap is the time between two epochs from which on it is called a gap.
-const leastGap = 10 * time.Millisecond
+// maxSaid is how many gaps, and how many notes of gaps, are told one by one.
+const maxSaid = 5
 
-// gap is a time in which nothing was recorded.
-type gap struct{ from, to time.Duration }
+// Missing is what keeps a recording from being complete. Samples that were
+// dropped are in Lost and do not count: the recording does not rest on them.
+type Missing struct {
+	Empty     bool       `json:"empty"`      // nothing was recorded
+	StartSeen bool       `json:"start_seen"` // false: what the program called before is missing
+	RanBefore bool       `json:"ran_before"` // the container was not new
+	Lost      trace.Lost `json:"lost"`       // what the tracer says it did not see
+
+	Gaps     []Gap         `json:"gaps"` // the first of them
+	AllGaps  int           `json:"all_gaps"`
+	GapTime  time.Duration `json:"gap_nanoseconds"` // of all
+	Noted    []string      `json:"noted"`           // what the gap marks say, the first of them
+	AllNoted int           `json:"all_noted"`
+
+	RefusedRows uint64   `json:"refused_rows"` // more different calls than can be
+	UnkeptMarks uint64   `json:"unkept_marks"` // too many of their kind
+	OtherABIs   []string `json:"other_abis"`   // calls of another ABI than the kernel's own were seen
+	Uring       bool     `json:"io_uring"`     // what it does is not seen, and no filter stops it
+	Learned     int      `json:"learned"`      // calls by phase that were taken over from another recording
+	Damage      Damage   `json:"damage"`       // what the file lost
+}
 
 // Lost returns what the tracer says it did not see, in total.
 func (s *Session) Lost() trace.Lost {
@@ -23,46 +43,87 @@ func (s *Session) Lost() trace.Lost {
 }
 
 // Completeness says in sentences what keeps the recording from being complete.
-// It is empty when nothing does. Samples that were dropped do not count: the
-// recording does not rest on them.
-func (s *Session) Completeness() []string {
+// It is empty when nothing does.
+func (s *Session) Completeness() []string { return s.Missing().Sentences() }
+
+// Missing returns what keeps the recording from being complete.
+func (s *Session) Missing() Missing {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	t := &s.table
+	m := Missing{
+		Empty: len(t.starts) == 0, StartSeen: s.meta.StartSeen, RanBefore: s.kinds[MarkRanBefore] > 0,
+		Lost: t.lostBefore(len(t.lost)),
+		Gaps: slices.Clone(t.gaps[:min(len(t.gaps), maxSaid)]), AllGaps: len(t.gaps), GapTime: t.gapTime,
+		RefusedRows: t.refused, UnkeptMarks: s.unkept, OtherABIs: s.otherABIs(), Uring: s.seenUring(),
+		Learned: len(s.learned), Damage: s.damage,
+		AllNoted: s.kinds[MarkGap],
+	}
+	if m.AllNoted == 0 {
+		return m
+	}
+	for _, x := range s.marks {
+		if x.Kind == MarkGap && len(m.Noted) < maxSaid {
+			m.Noted = append(m.Noted, fmt.Sprintf("at %s: %s", seconds(x.At), x.Text))
+		}
+	}
+	return m
+}
+
+// Sentences says the same in words, what weighs most first.
+func (m Missing) Sentences() []string {
 	var out []string
 	say := func(when bool, format string, args ...any) {
 		if when {
 			out = append(out, fmt.Sprintf(format, args...))
 		}
 	}
-	t := &s.table
-	lost := t.lostBefore(len(t.lost))
-	say(len(t.starts) == 0, "nothing was recorded")
-	say(!s.meta.StartSeen, "the start was not seen: what the program called before is missing")
-	say(s.kinds[MarkRanBefore] > 0, "the container had run before: what only its very first start calls was not seen, and a new container may need it")
-	say(lost.Table > 0, "%d calls were lost by the tracer", lost.Table)
-	say(lost.Unfollowed > 0, "%d cgroups or processes could not be followed: what they called is missing", lost.Unfollowed)
-	say(lost.EventsDropped > 0, "%d process events were lost: marks may be missing", lost.EventsDropped)
-	say(lost.ArgsDropped > 0, "%d calls had argument values that were not counted: too many different ones", lost.ArgsDropped)
-	say(t.refused > 0, "%d rows were left out: more different calls than can be", t.refused)
-	say(s.unkept > 0, "%d marks were left out: too many of their kind", s.unkept)
-	if n, total := len(t.gaps), t.gapTime(); n > 0 {
-		say(true, "%s in which nothing was recorded, %v in all", count(n, "gap"), total.Round(time.Millisecond))
+	say(m.Damage.Any(), "this session is damaged: %v: its sets, and a profile made of them, may lack calls", m.Damage)
+	say(!m.Damage.Any() && m.Damage.Unclosed, "%v", m.Damage)
+	say(m.Empty, "nothing was recorded")
+	say(!m.StartSeen, "the start was not seen: what the program called before is missing")
+	say(m.RanBefore, "the container had run before: what only its very first start calls was not seen, and a new container may need it")
+	say(m.Lost.Table > 0, "%d calls were lost by the tracer", m.Lost.Table)
+	say(m.Lost.Unfollowed > 0, "%d cgroups or processes could not be followed: what they called is missing", m.Lost.Unfollowed)
+	say(m.Lost.EventsDropped > 0, "%d process events were lost: marks may be missing", m.Lost.EventsDropped)
+	say(m.Lost.ArgsDropped > 0, "%d calls had argument values that were not counted: too many different ones", m.Lost.ArgsDropped)
+	say(m.RefusedRows > 0, "%d rows were left out: more different calls than can be", m.RefusedRows)
+	say(m.UnkeptMarks > 0, "%d marks were left out: too many of their kind", m.UnkeptMarks)
+	say(m.AllGaps > 0, "%s in which nothing was recorded, %v in all: %s", count(m.AllGaps, "gap"), m.GapTime.Round(time.Millisecond), m.gaps())
+	for _, text := range m.Noted {
+		say(true, "%s", text)
 	}
-	say(s.seenABI(policy.I386), "32-bit (i386) calls were seen")
-	say(s.seenABI(policy.X32), "x32 calls were seen")
-	say(s.seenUring(), "io_uring was used: what it does for the program is not seen, and no filter stops it")
+	say(m.AllNoted > len(m.Noted), "%s like these", count(m.AllNoted-len(m.Noted), "more note"))
+	for _, abi := range m.OtherABIs {
+		say(true, "%s calls were seen", abi)
+	}
+	say(m.Uring, "io_uring was used: what it does for the program is not seen, and no filter stops it")
+	say(m.Learned > 0, "%s in the sets were taken over from another recording of the program; counts and times are of this one alone", count(m.Learned, "use"))
 	return out
 }
 
-func (t *table) gapTime() (sum time.Duration) {
-	for _, g := range t.gaps {
-		sum += g.to - g.from
+// gaps says when the gaps were.
+func (m Missing) gaps() string {
+	var out []string
+	for _, g := range m.Gaps {
+		out = append(out, fmt.Sprintf("%s to %s", seconds(g.From), seconds(g.To)))
 	}
-	return sum
+	if m.AllGaps > len(m.Gaps) {
+		out = append(out, "…")
+	}
+	return strings.Join(out, ", ")
 }
 
-func (s *Session) seenABI(a policy.ABI) bool {
-	return slices.ContainsFunc(s.table.order, func(c *column) bool { return c.call.ABI == a })
+// otherABIs names the ABIs, other than the kernel's own, whose calls were seen.
+func (s *Session) otherABIs() []string {
+	var out []string
+	for abi, name := range map[policy.ABI]string{policy.I386: "32-bit (i386)", policy.X32: "x32"} {
+		if slices.ContainsFunc(s.table.order, func(c *column) bool { return c.call.ABI == abi }) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 func (s *Session) seenUring() bool {

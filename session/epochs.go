@@ -30,7 +30,8 @@ type table struct {
 	starts, ends []time.Duration
 	calls        []uint64 // calls of all epochs up to and including this one
 	looked       []bool   // someone looked which calls were in flight
-	gaps         []gap
+	gaps         []Gap
+	gapTime      time.Duration // of all gaps
 	lost         []lostAt
 	columns      map[key]*column
 	order        []*column // in the order of their first epoch
@@ -82,7 +83,7 @@ func inRange(d time.Duration) bool { return d > -maxOffset && d < maxOffset }
 func (t *table) add(e Epoch) {
 	i := len(t.starts)
 	if i > 0 && e.Start > t.ends[i-1]+leastGap {
-		t.gaps = append(t.gaps, gap{t.ends[i-1], e.Start})
+		t.addGap(t.ends[i-1], e.Start)
 	}
 	t.starts = append(t.starts, e.Start)
 	t.ends = append(t.ends, e.End)

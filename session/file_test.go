@@ -5,9 +5,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"speaker/policy"
 )
@@ -187,6 +190,72 @@ func TestAppendBehindATornTail(t *testing.T) {
 	}
 	compareRest(t, got, a)
 	compareEpochs(t, got, epochs)
+}
+
+// Looking at a file changes nothing, and what is appended to one that was not
+// closed does not make it look whole.
+func TestAppendKeepsThatItWasNotClosed(t *testing.T) {
+	s, _ := fullSession(t, 30)
+	l := layoutOf(t, s)
+	b := l.bytes[:l.frames[len(l.frames)-1][0]] // without the end
+	path := tempPath(t)
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, w, damage, err := OpenAppend(path)
+	if err != nil || damage != (Damage{Unclosed: true}) {
+		t.Fatal(damage, err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if after, _ := os.ReadFile(path); string(after) != string(b) {
+		t.Fatal("opening and closing it changed the file")
+	}
+	a, w, _, err := OpenAppend(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.AddMark(Mark{At: a.Length(), Kind: MarkUser, Text: "later"})
+	a.AddSplit(Split{At: time.Second})
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got, damage, err := Open(path)
+	if err != nil || damage != (Damage{}) {
+		t.Fatal(damage, err)
+	}
+	compareRest(t, got, a)
+	said := 0
+	for _, text := range got.Completeness() {
+		said += strings.Count(text, unclosed)
+	}
+	if said != 1 || !slices.Equal(got.Completeness(), a.Completeness()) {
+		t.Errorf("it says %q, before %q", got.Completeness(), a.Completeness())
+	}
+}
+
+// A pipe has no size and may never answer.
+func TestOpenPipe(t *testing.T) {
+	path := tempPath(t)
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Open(path); !errors.Is(err, ErrNotSession) {
+		t.Error(err)
+	}
+	if _, _, _, err := OpenAppend(path); !errors.Is(err, ErrNotSession) {
+		t.Error(err)
+	}
+}
+
+// Errors name the file that was asked for, and no temporary one.
+func TestSaveNamesItsFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "none", "x.speaker")
+	err := Save(path, New(Meta{}))
+	if err == nil || err.Error() != "save session: "+path+": no such file or directory" {
+		t.Error(err)
+	}
 }
 
 func TestOpenOtherFiles(t *testing.T) {

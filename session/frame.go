@@ -60,8 +60,12 @@ type scanner struct {
 	bad []badBytes // what was passed over
 }
 
-// badBytes is a stretch of a file that is no frame.
-type badBytes struct{ from, to int64 }
+// badBytes is a stretch of a file that is no frame, and what it held if all of
+// it is what heads of frames, one after the other, say.
+type badBytes struct {
+	from, to int64
+	held     kindSet
+}
 
 // newScanner reads the frames of r after the magic.
 func newScanner(r io.ReaderAt, size int64) *scanner {
@@ -77,38 +81,60 @@ var errWork = errors.New("the file is damaged in too many places")
 // whole frame, io.EOF after the last. The payload is good until the next call.
 func (s *scanner) next() (kind frameKind, version byte, body []byte, err error) {
 	from := s.off
+	torn := badBytes{from, from, 0}
 	for {
 		at, err := s.find()
 		if err != nil {
-			s.skip(from, s.size)
+			s.skip(from, s.size, torn)
 			s.off = s.size
 			return 0, 0, nil, err
 		}
 		head, body, err := s.frameAt(at)
 		if err != nil {
-			s.skip(from, s.size)
+			s.skip(from, s.size, torn)
 			return 0, 0, nil, err
 		}
 		if head == nil {
+			if at == torn.to {
+				torn = s.headAt(torn)
+			}
 			s.off = at + 1
 			continue
 		}
-		s.skip(from, at)
+		s.skip(from, at, torn)
 		s.off = at + frameHead + int64(len(body))
 		return frameKind(head[5]), head[4], body, nil
 	}
 }
 
-// skip notes that the bytes from a up to b were no frame.
-func (s *scanner) skip(a, b int64) {
+// skip notes that the bytes from a up to b were no frame. torn is what the heads
+// of damaged frames say of them; it counts when they end where b is, or beyond
+// the end of a file that was cut.
+func (s *scanner) skip(a, b int64, torn badBytes) {
 	if b <= a {
 		return
 	}
+	held := torn.held
+	if torn.to != b && (b != s.size || torn.to < b) {
+		held = 0
+	}
 	if n := len(s.bad); n > 0 && s.bad[n-1].to == a {
 		s.bad[n-1].to = b
+		s.bad[n-1].held |= held
 		return
 	}
-	s.bad = append(s.bad, badBytes{a, b})
+	s.bad = append(s.bad, badBytes{a, b, held})
+}
+
+// headAt adds to torn the damaged frame that follows it, as its head tells it.
+func (s *scanner) headAt(torn badBytes) badBytes {
+	head, err := s.peek(torn.to, frameHead)
+	if err != nil || len(head) < frameHead {
+		return torn
+	}
+	torn.held = torn.held.with(frameKind(head[5]))
+	torn.to += frameHead + int64(binary.LittleEndian.Uint32(head[8:]))
+	return torn
 }
 
 // find returns the offset of the next marker.

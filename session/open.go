@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"speaker/policy"
 	"speaker/trace"
@@ -15,58 +16,14 @@ import (
 // ErrNotSession is returned for a file that holds no session at all.
 var ErrNotSession = errors.New("not a session file")
 
-// Damage is what a session file lost.
-type Damage struct {
-	// Bytes and Places count what is no whole frame; Cut is set when the last
-	// of them is the end of the file.
-	Bytes  int64
-	Places int
-	Cut    bool
-	// BadFrames are whole and make no sense; NewerFrames are of a kind or
-	// version that this program does not know.
-	BadFrames, NewerFrames int
-	// Head is set when the first bytes of the file are not those of a session.
-	Head bool
-	// Unclosed is set when the file was not closed: what recorded it was
-	// killed, or is still recording.
-	Unclosed bool
-	// GaveUp is set when the rest of the file was left out because it asks for
-	// more memory or time than a file of its size may.
-	GaveUp bool
-}
-
-// Any reports whether anything was lost. A file that was merely not closed may
-// lack its last second; that alone is not counted.
-func (d Damage) Any() bool {
-	return d.Bytes > 0 || d.BadFrames > 0 || d.NewerFrames > 0 || d.Head || d.GaveUp
-}
-
-// String says in one line what was lost; "" when nothing was.
-func (d Damage) String() string {
-	var out []string
-	say := func(when bool, format string, args ...any) {
-		if when {
-			out = append(out, fmt.Sprintf(format, args...))
-		}
-	}
-	say(d.Head, "the head of the file is damaged")
-	say(d.Places > 0, "%s lost in %s", count(int(d.Bytes), "byte"), count(d.Places, "place"))
-	say(d.Cut, "the end is cut off")
-	say(d.BadFrames > 0, "%s left out", count(d.BadFrames, "senseless frame"))
-	say(d.NewerFrames > 0, "%s of a newer version left out", count(d.NewerFrames, "frame"))
-	say(d.GaveUp, "the rest was left out: the file asks for too much")
-	say(d.Unclosed, "the recording was not closed: its last second may be missing")
-	return strings.Join(out, "; ")
-}
-
 // Open reads a session file, from any source: sizes are checked before anything
 // is allocated, and what is damaged is passed over and told in Damage. It needs
 // no privilege and changes nothing. The error is ErrNotSession for a file
 // without a single good frame.
 func Open(path string) (*Session, Damage, error) {
-	f, err := os.Open(path)
+	f, err := openRegular(path, os.O_RDONLY)
 	if err != nil {
-		return nil, Damage{}, fmt.Errorf("open session: %w", err)
+		return nil, Damage{}, err
 	}
 	defer f.Close()
 	return openFile(f)
@@ -76,9 +33,9 @@ func Open(path string) (*Session, Damage, error) {
 // Writer is attached, and the caller closes it. Nothing that is in the file is
 // changed. It fails while another process writes the file.
 func OpenAppend(path string) (*Session, *Writer, Damage, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+	f, err := openRegular(path, os.O_RDWR|os.O_APPEND)
 	if err != nil {
-		return nil, nil, Damage{}, fmt.Errorf("open session: %w", err)
+		return nil, nil, Damage{}, err
 	}
 	if err := lock(f); err != nil {
 		return nil, nil, Damage{}, errors.Join(err, f.Close())
@@ -92,17 +49,32 @@ func OpenAppend(path string) (*Session, *Writer, Damage, error) {
 		return nil, nil, damage, errors.Join(fmt.Errorf("open session: %w", err), f.Close())
 	}
 	w := newWriter(path, f, size)
+	w.saved = s.Length()
 	s.log = w
 	return s, w, damage, nil
+}
+
+// openRegular opens a file without waiting: a pipe's open or a device's could
+// last for ever.
+func openRegular(path string, flags int) (*os.File, error) {
+	f, err := os.OpenFile(path, flags|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open session: %w", err)
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("%s: %w", path, ErrNotSession)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open session: %w", err), f.Close())
+	}
+	return f, nil
 }
 
 func openFile(f *os.File) (*Session, Damage, error) {
 	st, err := f.Stat()
 	if err != nil {
 		return nil, Damage{}, fmt.Errorf("open session: %w", err)
-	}
-	if !st.Mode().IsRegular() {
-		return nil, Damage{}, fmt.Errorf("open session: %s: %w", f.Name(), ErrNotSession)
 	}
 	s, damage, err := read(f, st.Size())
 	if err != nil {
@@ -117,6 +89,8 @@ type loader struct {
 	damage Damage
 	room   int64 // bytes that frames may still unpack to
 	good   int   // frames
+	places int   // of damage, before the frame at hand
+	torn   bool  // something was lost since the last epochs
 	ended  bool
 }
 
@@ -145,11 +119,14 @@ func read(r io.ReaderAt, size int64) (*Session, Damage, error) {
 		if err != nil {
 			return nil, l.damage, err
 		}
+		l.torn = l.torn || len(sc.bad) > l.places
+		l.places = len(sc.bad)
 		if !l.frame(kind, version, body) {
 			break
 		}
 	}
 	l.finish(sc, size)
+	l.s.damage, l.s.opened = l.damage, len(l.s.marks)
 	if l.good == 0 {
 		return nil, l.damage, ErrNotSession
 	}
@@ -158,11 +135,14 @@ func read(r io.ReaderAt, size int64) (*Session, Damage, error) {
 
 // finish tells what the scanner passed over.
 func (l *loader) finish(sc *scanner, size int64) {
+	var held kindSet
 	for _, b := range sc.bad {
 		l.damage.Places++
 		l.damage.Bytes += b.to - b.from
 		l.damage.Cut = b.to == size
+		held |= b.held
 	}
+	l.damage.Held = held.String()
 	l.damage.Unclosed = !l.ended
 }
 
@@ -170,6 +150,7 @@ func (l *loader) finish(sc *scanner, size int64) {
 func (l *loader) frame(kind frameKind, version byte, body []byte) bool {
 	if version != frameVersion || kind < kindMeta || kind > lastKind {
 		l.damage.NewerFrames++
+		l.torn = true
 		return true
 	}
 	payload, err := unpack(body)
@@ -182,6 +163,7 @@ func (l *loader) frame(kind frameKind, version byte, body []byte) bool {
 	}
 	if err != nil {
 		l.damage.BadFrames++
+		l.torn = true
 		return true
 	}
 	l.good++
@@ -196,7 +178,7 @@ func (l *loader) apply(kind frameKind, payload []byte) error {
 	case kindMeta:
 		return apply(payload, func(w wireMeta) error { s.SetMeta(w.meta()); return nil })
 	case kindEpochs:
-		return apply(payload, func(w wireEpochs) error { return w.epochs(s.AddEpoch) })
+		return apply(payload, func(w wireEpochs) error { return w.epochs(l.epoch) })
 	case kindMark:
 		return apply(payload, func(w wireMark) error { s.AddMark(w.mark()); return nil })
 	case kindSplit:
@@ -224,6 +206,23 @@ func apply[T any](payload []byte, f func(T) error) error {
 		return err
 	}
 	return f(v)
+}
+
+// epoch adds an epoch. Of the first one behind damage it tells the time that is
+// missing before it; a recording begins at 0.
+func (l *loader) epoch(e Epoch) error {
+	from, first := l.s.table.length(), len(l.s.table.starts) == 0
+	if err := l.s.AddEpoch(e); err != nil {
+		return err
+	}
+	if l.torn && e.Start > from+leastGap {
+		l.damage.Time += e.Start - from
+		if first {
+			l.s.table.addGap(from, e.Start)
+		}
+	}
+	l.torn = false
+	return nil
 }
 
 func (l *loader) learned(ws []wireLearned) error {

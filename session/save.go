@@ -45,6 +45,9 @@ func (s *Session) frames() []frame {
 	for _, m := range s.marks {
 		out = append(out, markFrame(m))
 	}
+	if text := s.damage.String(); text != "" { // a copy is whole and would tell nothing of it
+		out = append(out, markFrame(Mark{At: s.table.length(), Kind: MarkGap, Text: "copied from a file that lost something: " + text}))
+	}
 	for _, sp := range s.splits {
 		out = append(out, splitFrame(sp))
 	}

@@ -38,6 +38,8 @@ type Session struct {
 	arguments map[argKey]Argument
 	processes map[processKey]ProcessUse
 	samples   samples
+	damage    Damage  // what its file lost
+	opened    int     // marks that were in the file when it was opened
 	log       *Writer // nil: not on disk
 
 	generation atomic.Uint64
@@ -88,10 +90,11 @@ func (s *Session) AddEpoch(e Epoch) (err error) {
 		if err = s.table.check(e); err != nil {
 			return
 		}
-		s.table.add(e)
 		if s.log != nil {
+			s.goOn()
 			s.log.putEpoch(e)
 		}
+		s.table.add(e)
 	})
 	return err
 }
@@ -210,6 +213,20 @@ func (s *Session) change(f func()) {
 // put hands a frame to the file, if there is one. Call it with the lock held.
 func (s *Session) put(f frame) {
 	if s.log != nil {
+		s.goOn()
 		s.log.put(f)
 	}
+}
+
+// goOn marks, before the first thing that is appended to a file that was not
+// closed, that its end may be missing: once it is closed, nothing else tells.
+func (s *Session) goOn() {
+	if !s.damage.Unclosed {
+		return
+	}
+	s.damage.Unclosed = false
+	m := Mark{At: s.table.length(), Kind: MarkGap, Text: unclosed}
+	s.marks = slices.Insert(s.marks, s.opened, m)
+	s.kinds[m.Kind]++
+	s.log.put(markFrame(m))
 }

@@ -84,10 +84,8 @@ func (s *Session) Timeline(from, to time.Duration, n int) []Bucket {
 			b.Marks++
 		}
 	}
-	for _, g := range s.table.gaps {
-		for i := range out {
-			out[i].Gap = out[i].Gap || g.from < out[i].End && g.to > out[i].Start
-		}
+	for i := range out {
+		out[i].Gap = s.table.gapIn(out[i].Start, out[i].End)
 	}
 	return out
 }

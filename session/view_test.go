@@ -53,6 +53,31 @@ func TestTimelineShowsGapsAndMarks(t *testing.T) {
 	}
 }
 
+// The gaps of a hostile file are as many as its epochs. A screen asks for them
+// often: it must not walk them all for every column.
+func TestTimelineOfManyGaps(t *testing.T) {
+	s := New(Meta{})
+	const n = 100_000
+	for i := range time.Duration(n) {
+		if err := s.AddEpoch(Epoch{Start: i * 40 * ms, End: i*40*ms + 20*ms}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := s.Missing()
+	if m.AllGaps != n-1 || len(m.Gaps) > maxSaid || m.GapTime != (n-1)*20*ms {
+		t.Errorf("%d gaps, %d told, %v in all", m.AllGaps, len(m.Gaps), m.GapTime)
+	}
+	walked := 0
+	for _, b := range s.Timeline(0, 40*ms, 4) {
+		if b.Gap {
+			walked++
+		}
+	}
+	if walked != 2 {
+		t.Errorf("%d columns of 4 have a gap, want 2", walked)
+	}
+}
+
 func TestRate(t *testing.T) {
 	s := New(Meta{})
 	if s.Rate() != 0 {
