@@ -64,10 +64,10 @@ var encMode = sync.OnceValue(func() cbor.EncMode {
 	return m
 })
 
-var decMode = sync.OnceValue(func() cbor.DecMode {
+func decMode(elements int) cbor.DecMode {
 	m, err := cbor.DecOptions{
 		MaxNestedLevels:  8,
-		MaxArrayElements: 1 << 20,
+		MaxArrayElements: elements,
 		MaxMapPairs:      64,
 		IndefLength:      cbor.IndefLengthForbidden,
 		TagsMd:           cbor.TagsForbidden,
@@ -75,10 +75,39 @@ var decMode = sync.OnceValue(func() cbor.DecMode {
 		DupMapKey:        cbor.DupMapKeyEnforcedAPF,
 	}.DecMode()
 	if err != nil {
-		panic(err)
+		panic(err) // the options are ours
 	}
 	return m
-})
+}
+
+const (
+	// maxFrameSamples and maxColumn bound the lists of a frame, which can be
+	// long and empty: an element takes a byte of the file, and up to 200 of
+	// memory. Writers stay far below.
+	maxFrameSamples = 4096
+	maxColumn       = 1 << 17
+)
+
+// The modes differ in how long a list may be.
+var (
+	columnMode = sync.OnceValue(func() cbor.DecMode { return decMode(maxColumn) })
+	sampleMode = sync.OnceValue(func() cbor.DecMode { return decMode(maxFrameSamples) })
+	learnMode  = sync.OnceValue(func() cbor.DecMode { return decMode(maxLearned) })
+	shortMode  = sync.OnceValue(func() cbor.DecMode { return decMode(maxEvidence) })
+)
+
+// modeOf is how a wire value is decoded.
+func modeOf(v any) cbor.DecMode {
+	switch v.(type) {
+	case *wireEpochs:
+		return columnMode()
+	case *wireMeta, *wireMark, *wireSplit, *wireEdit, *wireTrial:
+		return shortMode()
+	case *[]wireLearned:
+		return learnMode()
+	}
+	return sampleMode()
+}
 
 // newFrame encodes v, one of the wire types of this package.
 func newFrame(kind frameKind, v any) frame {
@@ -107,7 +136,7 @@ func unpack(body []byte) ([]byte, error) {
 
 // decode reads one wire value from an unpacked payload.
 func decode[T any](payload []byte) (v T, err error) {
-	if err := decMode().Unmarshal(payload, &v); err != nil {
+	if err := modeOf(&v).Unmarshal(payload, &v); err != nil {
 		return v, fmt.Errorf("%w: %w", errFrame, err)
 	}
 	return v, nil

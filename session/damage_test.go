@@ -220,6 +220,40 @@ func TestHostileFiles(t *testing.T) {
 	}
 }
 
+// Frames whose lists are long and empty cost a thousand times what they take of
+// the file: each kind may have so many elements and no more, and all together
+// so many for the file's size.
+func TestHostileLists(t *testing.T) {
+	for name, bomb := range map[string]frame{
+		"samples":  newFrame(kindSample, make([]struct{}, maxFrameSamples+1)),
+		"learned":  newFrame(kindLearned, make([]struct{}, maxLearned+1)),
+		"evidence": newFrame(kindSplit, map[int]any{6: make([]struct{}, maxEvidence+1)}),
+		"a column": newFrame(kindEpochs, map[int]any{8: make([]int64, maxColumn+1)}),
+	} {
+		b := appendFrame([]byte(magic), bomb)
+		if _, damage, err := read(bytes.NewReader(b), int64(len(b))); err != ErrNotSession || damage.BadFrames != 1 {
+			t.Error(name, damage, err)
+		}
+	}
+	for name, x := range map[string]struct {
+		kind frameKind
+		n    int
+	}{"samples": {kindSample, maxFrameSamples}, "learned": {kindLearned, maxLearned}} {
+		b := []byte(magic)
+		for range 1000 {
+			b = appendFrame(b, newFrame(x.kind, make([]struct{}, x.n)))
+		}
+		s, damage, err := read(bytes.NewReader(b), int64(len(b)))
+		if err != nil || !damage.GaveUp {
+			t.Error(name, damage, err)
+			continue
+		}
+		if n := s.samples.total; n > 1<<19 {
+			t.Errorf("%s: %d elements of %d bytes", name, n, len(b))
+		}
+	}
+}
+
 func FuzzOpen(f *testing.F) {
 	s, _ := fullSession(f, 4)
 	f.Add(layoutOf(f, s).bytes)

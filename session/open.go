@@ -225,7 +225,15 @@ func (l *loader) epoch(e Epoch) error {
 	return nil
 }
 
+// maxElement is what one element of a list takes of the room, about half of the
+// memory that it takes.
+const maxElement = 64
+
+// take takes n elements of a list out of the room that is left.
+func (l *loader) take(n int) { l.room -= int64(n) * maxElement }
+
 func (l *loader) learned(ws []wireLearned) error {
+	l.take(len(ws))
 	for _, w := range ws {
 		if w.Phase > uint8(policy.Exec) || w.ABI > policy.ARM64 {
 			return errFrame
@@ -274,6 +282,7 @@ func (l *loader) edit(w wireEdit) error {
 }
 
 func (l *loader) samples(ws []wireSample) error {
+	l.take(len(ws))
 	var xs []Sample
 	for _, w := range ws {
 		if w.Group > trace.Exec || w.ABI > policy.ARM64 {
