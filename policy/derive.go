@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // draft is a policy in the making.
@@ -54,10 +55,15 @@ func (d *draft) entry(c Call) *Entry {
 func (d *draft) observe(ph Phase, u Use) {
 	e := d.entry(u.Call)
 	if old, ok := e.Uses[ph]; ok {
+		switch {
+		case u.Count == 0: // and so no times
+			u.First, u.Last = old.First, old.Last
+		case old.Count > 0:
+			u.First, u.Last = min(u.First, old.First), max(u.Last, old.Last)
+		}
 		u.Count += old.Count
-		u.First = min(u.First, old.First)
-		u.Last = max(u.Last, old.Last)
 		u.InFlight = u.InFlight || old.InFlight
+		u.Earlier += old.Earlier
 	}
 	e.Uses[ph] = u
 	e.Seen |= PhasesOf(ph)
@@ -75,16 +81,30 @@ func observedReasons(uses map[Phase]Use) []Reason {
 		if !ok {
 			continue
 		}
-		text := fmt.Sprintf("seen %d times", u.Count)
-		switch {
-		case u.Count == 0 && u.InFlight:
-			text = "a thread was asleep in it"
-		case u.Count == 1:
-			text = "seen once"
-		}
-		out = append(out, Reason{Origin: OriginObserved, Phase: ph, Text: text, Use: &u})
+		out = append(out, Reason{Origin: OriginObserved, Phase: ph, Text: u.text(), Use: &u})
 	}
 	return out
+}
+
+// text words a use.
+func (u Use) text() string {
+	times := func(n uint64) string {
+		if n == 1 {
+			return "seen once"
+		}
+		return fmt.Sprintf("seen %d times", n)
+	}
+	var out []string
+	if u.Count > 0 || u.Earlier == 0 && !u.InFlight {
+		out = append(out, times(u.Count))
+	}
+	if u.Count == 0 && u.InFlight {
+		out = append(out, "a thread was asleep in it")
+	}
+	if u.Earlier > 0 {
+		out = append(out, times(u.Earlier)+" in another recording")
+	}
+	return strings.Join(out, ", ")
 }
 
 // edit takes in one edit that Check has passed.

@@ -64,6 +64,9 @@ type Use struct {
 	// InFlight is set when a thread was asleep in the call across or after the
 	// phase's beginning, so that the call belongs to the phase whatever Count says.
 	InFlight bool
+	// Earlier are uses that another recording of the same program saw. Count,
+	// First and Last leave them out: their times are not of this recording.
+	Earlier uint64
 }
 
 // Observed is what a recording, cut at a split, saw in each phase.

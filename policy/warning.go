@@ -58,7 +58,7 @@ const leastSeen = 50
 func warnHardlySeen(p Policy) []Warning {
 	var n uint64
 	for _, e := range p.entries {
-		n += e.Uses[Run].Count
+		n += e.Uses[Run].Count + e.Uses[Run].Earlier
 	}
 	if !p.seen.Has(Run) || n >= leastSeen {
 		return nil

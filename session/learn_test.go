@@ -3,6 +3,7 @@ package session
 import (
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,6 +46,13 @@ func TestLearn(t *testing.T) {
 		if !p.Wide().Has(openat) || p.Narrow().Has(openat) || !p.Narrow().Has(getpid) {
 			t.Errorf("%s: wide %v, narrow %v", name, p.Wide(), p.Narrow())
 		}
+		e, _ := p.Entry(openat)
+		if u := e.Uses[policy.Boot]; u.Count != 0 || u.First != 0 || u.Last != 0 || u.Earlier != 3 {
+			t.Errorf("%s: times of another recording are in %+v", name, u)
+		}
+		if said := strings.Join(x.Completeness(), "\n"); !strings.Contains(said, "2 uses in the sets were taken over from another recording") {
+			t.Errorf("%s: it says %q", name, said)
+		}
 	}
 }
 
@@ -59,8 +67,8 @@ func TestLearnUnitesWithWhatIsSeenHere(t *testing.T) {
 		{Call: getpid, Count: 3, First: 100, Last: 200, InFlight: true}, {Call: openat, Count: 1, First: 8, Last: 8},
 	}})
 	want := []policy.Use{
-		{Call: getpid, Count: 5, First: 6, Last: 7, InFlight: true},
-		{Call: openat, Count: 1, First: 8, Last: 8, InFlight: true},
+		{Call: getpid, Count: 2, First: 6, Last: 7, InFlight: true, Earlier: 3},
+		{Call: openat, InFlight: true, Earlier: 1},
 	}
 	if got := s.Observed(Split{At: 5})[policy.Run]; !slices.Equal(got, want) {
 		t.Errorf("run is %+v, want %+v", got, want)

@@ -13,8 +13,8 @@ type Denied struct {
 	Call  policy.Call
 	Phase policy.Phase
 	Count uint64
-	// First and Last are the first and the last use that would have been
-	// refused; both 0 when InFlight is all that is known.
+	// First and Last are the first and the last use of this recording that would
+	// have been refused; both 0 when it saw none. Count holds earlier ones, too.
 	First, Last time.Duration
 	// InFlight: a thread was asleep in the call; it is refused when the kernel
 	// restarts the call.
@@ -47,7 +47,7 @@ func Rehearse(s *Session, sp Split, p policy.Policy) Rehearsal {
 		for _, u := range uses {
 			used[u.Call] = true
 			if !set.Has(u.Call) {
-				out.Denied = append(out.Denied, Denied{u.Call, phase, u.Count, u.First, u.Last, u.InFlight})
+				out.Denied = append(out.Denied, Denied{u.Call, phase, u.Count + u.Earlier, u.First, u.Last, u.InFlight})
 			}
 		}
 	}

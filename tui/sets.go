@@ -309,7 +309,13 @@ func explain(n *snapshot, e policy.Entry, first session.Sample, sampled bool) []
 	}
 	for _, ph := range []policy.Phase{policy.Init, policy.Boot, policy.Run, policy.Stop, policy.Exec} {
 		if u, ok := e.Uses[ph]; ok {
-			text := fmt.Sprintf("in %s: %d times, first at %s, last at %s", ph, u.Count, offset(u.First), offset(u.Last))
+			text := fmt.Sprintf("in %s: %d times", ph, u.Count)
+			if u.Count > 0 {
+				text += fmt.Sprintf(", first at %s, last at %s", offset(u.First), offset(u.Last))
+			}
+			if u.Earlier > 0 {
+				text += fmt.Sprintf("; %d times in another recording", u.Earlier)
+			}
 			if u.InFlight {
 				text += "; a thread slept in it there"
 			}
