@@ -14,7 +14,6 @@ const (
 	OriginObserved  Origin = "observed"  // a recording saw the call
 	OriginEssential Origin = "essential" // no program can do without it
 	OriginHand      Origin = "hand"      // an edit
-	OriginImported  Origin = "imported"  // a profile made elsewhere
 )
 
 // Reason is one thing that speaks for or against a call.

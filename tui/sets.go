@@ -289,8 +289,6 @@ func why(e policy.Entry) string {
 			hand = r.Text
 		case policy.OriginEssential:
 			out = append(out, "essential: "+r.Text)
-		case policy.OriginImported:
-			out = append(out, "imported: "+r.Text)
 		}
 	}
 	if hand != "" {

@@ -26,11 +26,11 @@ type Options struct {
 
 // formats are the forms that Write knows.
 var formats = []struct {
-	name, doc string
-	write     func(io.Writer, policy.Policy, Options) error
+	name  string
+	write func(io.Writer, policy.Policy, Options) error
 }{
-	{"docker", "seccomp profile in JSON, for docker and podman run --security-opt seccomp=FILE", Docker},
-	{"text", "one call a line with its reasons, for reading and diff", Text},
+	{"docker", Docker},
+	{"text", Text},
 }
 
 // Formats returns the names that Write takes.
@@ -40,16 +40,6 @@ func Formats() []string {
 		names = append(names, f.name)
 	}
 	return names
-}
-
-// Describe returns one line about a format, "" for an unknown one.
-func Describe(format string) string {
-	for _, f := range formats {
-		if f.name == format {
-			return f.doc
-		}
-	}
-	return ""
 }
 
 // Write writes the policy in the format of that name.
