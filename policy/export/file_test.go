@@ -37,6 +37,22 @@ func TestToFile(t *testing.T) {
 	onlyIn(t, dir, "profile.json")
 }
 
+// Errors name the file that was asked for, and no temporary one.
+func TestToFileNamesItsFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "none", "profile.json")
+	if err := ToFile(path, hello); err == nil || err.Error() != "write "+path+": no such file or directory" {
+		t.Error(err)
+	}
+	path = filepath.Join(t.TempDir(), "profile.json")
+	err := ToFile(path, func(w io.Writer) error {
+		w.(io.Closer).Close()
+		return hello(w)
+	})
+	if err == nil || err.Error() != "write "+path+": file already closed" {
+		t.Error(err)
+	}
+}
+
 func TestToFileNeverOverwrites(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "taken")
