@@ -13,6 +13,9 @@ type Probe interface {
 	InFlight(pids []int) []policy.Call
 	// ListenWaits returns the threads asleep on a listening socket of theirs.
 	ListenWaits(pids []int) []ListenWait
+	// First returns the process whose parent is none of them, 0 when there is
+	// not exactly one.
+	First(pids []int) uint32
 }
 
 // ListenWait is a thread that is asleep on a listening socket. Its strings are

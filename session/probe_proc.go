@@ -1,6 +1,8 @@
 package session
 
 import (
+	"slices"
+
 	"speaker/policy"
 	"speaker/trace/proc"
 )
@@ -33,4 +35,21 @@ func (Proc) ListenWaits(pids []int) []ListenWait {
 		})
 	}
 	return out
+}
+
+// First returns the process of pids whose parent is none of them, 0 when there
+// is not exactly one: of processes that came side by side none is the first.
+func (Proc) First(pids []int) uint32 {
+	var first uint32
+	for _, pid := range pids {
+		i, err := proc.Read(pid)
+		if err != nil || slices.Contains(pids, i.PPid) {
+			continue
+		}
+		if first != 0 {
+			return 0
+		}
+		first = uint32(pid)
+	}
+	return first
 }

@@ -54,6 +54,7 @@ type Recorder struct {
 	outside  map[uint32]bool // processes that are not the program's: the runtime's, and what entered later
 	alive    bool            // there was a process at the last tick
 	started  bool            // the program's first exec was seen
+	stop     stopper
 
 	mu  sync.Mutex
 	err error
@@ -146,7 +147,11 @@ func (r *Recorder) tick() {
 		r.follow(e)
 		r.who.follow(e)
 	}
-	inFlight, waits := r.watch.look(r.own(pids), r.active)
+	own := r.own(pids)
+	if r.stop.first == 0 && !r.alive && r.watch.probe != nil {
+		r.stop.begin(r.watch.probe.First(own))
+	}
+	inFlight, waits := r.watch.look(own, r.active)
 	if inFlight != nil {
 		r.active = false // what was called in this epoch is known only after it
 	}
@@ -158,8 +163,16 @@ func (r *Recorder) tick() {
 	}
 	meta := r.s.Meta()
 	for _, e := range r.events {
-		if m, ok := r.mark(meta, e); ok {
-			r.s.AddMark(m)
+		m, ok := r.mark(meta, e)
+		if !ok {
+			continue
+		}
+		r.s.AddMark(m)
+		if m.Kind == MarkStart {
+			r.stop.begin(m.Pid)
+		}
+		if stop, ok := r.stop.see(e, m, own); ok {
+			r.s.addStop(stop)
 		}
 	}
 	for _, w := range waits {

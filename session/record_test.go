@@ -117,6 +117,13 @@ func (p *fakeProbe) ListenWaits(pids []int) (out []ListenWait) {
 	return out
 }
 
+func (p *fakeProbe) First(pids []int) uint32 {
+	if len(pids) == 0 {
+		return 0
+	}
+	return uint32(pids[0])
+}
+
 // driven is a recorder whose epochs end when the test says so.
 type driven struct {
 	*Recorder
@@ -298,6 +305,7 @@ func (p *countingProbe) InFlight([]int) []policy.Call {
 }
 
 func (p *countingProbe) ListenWaits([]int) []ListenWait { return nil }
+func (p *countingProbe) First([]int) uint32             { return 0 }
 
 type slowProbe struct{}
 
@@ -309,3 +317,4 @@ func (slowProbe) InFlight([]int) []policy.Call {
 }
 
 func (slowProbe) ListenWaits([]int) []ListenWait { return nil }
+func (slowProbe) First([]int) uint32             { return 0 }
