@@ -73,10 +73,19 @@ func (x *stopper) see(e trace.Event, m Mark, inside []int) (Mark, bool) {
 
 // addStop adds a stop mark, unless the stop is marked already.
 func (s *Session) addStop(m Mark) {
-	for _, old := range s.Marks() {
-		if old.Kind == MarkStop && max(old.At-m.At, m.At-old.At) < sameStop {
-			return
+	if at, ok := s.StopAfter(m.At - sameStop); !ok || at > m.At+sameStop {
+		s.AddMark(m)
+	}
+}
+
+// StopAfter returns the first stop mark after a time.
+func (s *Session) StopAfter(t time.Duration) (at time.Duration, ok bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, m := range s.marks {
+		if m.Kind == MarkStop && m.At > t && (!ok || m.At < at) {
+			at, ok = m.At, true
 		}
 	}
-	s.AddMark(m)
+	return at, ok
 }

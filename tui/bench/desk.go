@@ -23,6 +23,9 @@ type desk struct {
 	problems []string
 }
 
+// byUser is who made a split that was set by hand.
+const byUser = "user"
+
 // keepProblems bounds what State shows of the past.
 const keepProblems = 50
 
@@ -67,7 +70,7 @@ func (d *desk) SetSplit(at, stop time.Duration) error {
 	if stop != 0 && (stop <= at || stop > length) {
 		return fmt.Errorf("stop mark at %s must lie between the split and the end", stop)
 	}
-	d.sess.AddSplit(session.Split{At: d.sess.Snap(at), Stop: stop, How: "set by hand", By: "user"})
+	d.sess.AddSplit(session.Split{At: d.sess.Snap(at), Stop: stop, How: "set by hand", By: byUser})
 	return nil
 }
 
@@ -77,12 +80,32 @@ func (d *desk) Accept() error {
 	if !ok {
 		return fmt.Errorf("no split to propose: %s", sp.How)
 	}
-	if old, had := d.sess.Split(); had {
+	if old, had := d.sess.Split(); had && old.Stop > sp.At && d.byHand(old) {
 		sp.Stop = old.Stop
 	}
 	sp.By = "user, as proposed"
 	d.sess.AddSplit(sp)
 	return nil
+}
+
+// byHand reports whether the stop of a split was set by hand. Another one lies on
+// a stop mark, and the proposal knows those.
+func (d *desk) byHand(sp session.Split) bool {
+	at, ok := d.sess.StopAfter(sp.Stop - 1)
+	return sp.By == byUser || !ok || at != sp.Stop
+}
+
+// takeStop ends run at the stop mark that came after the split was made, and
+// reports whether the split has a stop now.
+func (d *desk) takeStop() bool {
+	sp, ok := d.sess.Split()
+	if !ok || sp.Stop != 0 {
+		return ok
+	}
+	if sp.Stop, ok = d.sess.StopAfter(sp.At); ok {
+		d.sess.AddSplit(sp)
+	}
+	return ok
 }
 
 // Mark implements Work.

@@ -32,6 +32,8 @@ type live struct {
 	stopBg  context.CancelFunc
 	bg      sync.WaitGroup
 
+	stopTaken bool // the split has the target's stop; watch alone uses it
+
 	mu       sync.Mutex // guards what follows
 	target   target.Target
 	hold     *apply.Hold

@@ -64,6 +64,9 @@ func (w *live) look() {
 	if ended && load != nil {
 		load.Stop() // what it asks from now on would count as failed
 	}
+	if ended && !w.stopTaken {
+		w.stopTaken = w.takeStop()
+	}
 	if auto && alive {
 		w.crossWhenReady()
 	}

@@ -1,0 +1,80 @@
+package bench
+
+import (
+	"testing"
+	"time"
+
+	"speaker/policy"
+	"speaker/session"
+	"speaker/trace"
+)
+
+const sec = time.Second
+
+// served is a desk on a recording of a server that waits from 2 s on, and is
+// asked to stop at stop (0: never).
+func served(t *testing.T, stop time.Duration) *desk {
+	t.Helper()
+	s := session.New(session.Meta{StartSeen: true})
+	row := []session.Row{{Group: trace.Main, Call: policy.Call{Nr: 1}, Count: 1, First: sec, Last: sec}}
+	for i := range time.Duration(20) {
+		if err := s.AddEpoch(session.Epoch{Start: i * sec, End: (i + 1) * sec, Rows: row}); err != nil {
+			t.Fatal(err)
+		}
+		row = nil
+	}
+	s.AddMark(session.Mark{At: 2 * sec, Kind: session.MarkListenWait, Pid: 9, Text: "epoll_wait on tcp 0.0.0.0:80"})
+	if stop != 0 {
+		s.AddMark(session.Mark{At: stop, Kind: session.MarkStop})
+	}
+	return newDesk(s)
+}
+
+// Accepting a proposal keeps the stop that the user set, and no other.
+func TestAcceptKeepsTheUsersStop(t *testing.T) {
+	for name, x := range map[string]struct {
+		old  *session.Split
+		mark time.Duration
+		want time.Duration
+	}{
+		"no split before":               {nil, 15 * sec, 15 * sec},
+		"the user's":                    {&session.Split{At: sec, Stop: 10 * sec, By: "user"}, 15 * sec, 10 * sec},
+		"the user's, then accepted":     {&session.Split{At: sec, Stop: 10 * sec, By: "user, as proposed"}, 15 * sec, 10 * sec},
+		"the user's, before boot ended": {&session.Split{At: 0, Stop: sec, By: "user"}, 15 * sec, 15 * sec},
+		"an older stop mark":            {&session.Split{At: 0, Stop: sec, By: "user, as proposed"}, 15 * sec, 15 * sec},
+		"none, and a mark since":        {&session.Split{At: sec, By: "user"}, 15 * sec, 15 * sec},
+		"none at all":                   {&session.Split{At: sec, By: "user"}, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := served(t, x.mark)
+			if x.old != nil {
+				d.sess.AddSplit(*x.old)
+			}
+			if err := d.Accept(); err != nil {
+				t.Fatal(err)
+			}
+			if sp, _ := d.sess.Split(); sp.At != 2*sec || sp.Stop != x.want {
+				t.Errorf("split at %v, stop %v, want %v", sp.At, sp.Stop, x.want)
+			}
+		})
+	}
+}
+
+// A stop that comes after the split was accepted ends run.
+func TestTakeStop(t *testing.T) {
+	d := served(t, 15*sec)
+	if d.takeStop() {
+		t.Error("a stop without a split")
+	}
+	d.sess.AddSplit(session.Split{At: 16 * sec})
+	if d.takeStop() {
+		t.Error("a stop before the split")
+	}
+	d.sess.AddSplit(session.Split{At: 2 * sec})
+	if sp, _ := d.sess.Split(); !d.takeStop() || sp.Stop != 0 {
+		t.Error(sp)
+	}
+	if sp, _ := d.sess.Split(); sp.Stop != 15*sec || sp.At != 2*sec {
+		t.Error(sp)
+	}
+}
