@@ -68,7 +68,6 @@ func (b *Bench) open(t target.Target, item Item, tr *trace.Tracer) (*live, error
 			return nil, err
 		}
 		w.desk.path, w.desk.writer = path, w.writer
-		b.farewell("session saved: " + path)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	w.stopBg = cancel

@@ -104,7 +104,7 @@ func (w *live) Hold(ctx context.Context, auto bool) (Work, error) {
 	if err := w.endOwn(ctx); err != nil {
 		return nil, err
 	}
-	w.Close()
+	w.handOver()
 	// Only now is it known what a clean stop needs.
 	sp, _ = w.sess.Split()
 	return w.bench.bootOwn(ctx, w.starter, &plan{policy: w.sess.Policy(sp), learned: w.sess.Observed(sp),
@@ -120,13 +120,13 @@ func (w *live) Reboot(ctx context.Context) (Work, error) {
 		if !w.State().Item.CanBoot {
 			return nil, errors.New("only containers of an engine, the demo and commands started here can be booted again")
 		}
-		w.Close()
+		w.handOver()
 		return w.bench.Watch(ctx, ref, true)
 	}
 	if err := w.endOwn(ctx); err != nil {
 		return nil, err
 	}
-	w.Close()
+	w.handOver()
 	return w.bench.bootOwn(ctx, w.starter, nil)
 }
 

@@ -163,11 +163,24 @@ func (w *live) Close() error {
 	if w.load != nil {
 		w.load.Stop()
 	}
-	errs = append(errs, w.rec.Stop(), w.tracer.Close(), w.desk.close())
+	errs = append(errs, w.rec.Stop(), w.tracer.Close())
+	if err := w.desk.close(); err != nil {
+		errs = append(errs, err)
+	} else if w.path != "" {
+		w.bench.farewell("session saved: " + w.path)
+	}
 	if w.cgroup != "" {
 		os.Remove(w.cgroup) // stays, rightly, while somebody lives in it
 	}
 	return errors.Join(errs...)
+}
+
+// handOver closes the work for the one that follows it. What went wrong is told
+// once the screen is gone.
+func (w *live) handOver() {
+	if err := w.Close(); err != nil {
+		w.bench.farewell(err.Error())
+	}
 }
 
 // leave stops a target of speaker's own that nothing is applied to, while it
