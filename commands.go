@@ -10,8 +10,10 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"speaker/sample"
 	"speaker/trace"
 	"speaker/tui"
 	"speaker/tui/bench"
@@ -72,7 +74,8 @@ func commands(stdout, stderr io.Writer) *cobra.Command {
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{flagError(err)} })
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return s.check() }
 	f := root.PersistentFlags()
 	f.StringVar(&s.docker, "docker-host", "", "address of the Docker daemon (default: DOCKER_HOST, else the usual socket)")
 	f.StringVar(&s.sessionDir, "session-dir", "", "folder for recordings (default: "+bench.DefaultSessionDir()+")")
@@ -84,6 +87,33 @@ func commands(stdout, stderr io.Writer) *cobra.Command {
 	root.AddCommand(demoCommand(s), watchCommand(s), runCommand(s), recordCommand(s), targetsCommand(s),
 		openCommand(s), showCommand(s), exportCommand(s), holdCommand(s))
 	return root
+}
+
+// check finds what is wrong with the shared flags, for every command alike.
+func (s *settings) check() error {
+	switch s.color {
+	case "auto", "always", "never":
+	default:
+		return usageError{fmt.Errorf("--color %q: say auto, always or never", s.color)}
+	}
+	if s.sampleRate < 0 {
+		return usageError{fmt.Errorf("--sample-rate %d: a rate is not negative", s.sampleRate)}
+	}
+	return nil
+}
+
+// flagError says what a flag takes, in place of what a parser of Go's says.
+func flagError(err error) error {
+	var bad *pflag.InvalidValueError
+	if !errors.As(err, &bad) {
+		return err
+	}
+	f := bad.GetFlag()
+	takes := map[string]string{"int": "a whole number", "duration": "a time like 30s or 5m", "bool": "true or false"}[f.Value.Type()]
+	if takes == "" {
+		return err
+	}
+	return fmt.Errorf("--%s %q: it takes %s", f.Name, bad.GetValue(), takes)
 }
 
 // noArgs and oneArg are cobra's, with errors that main knows as bad usage.
@@ -105,11 +135,6 @@ func oneArg(what string) cobra.PositionalArgs {
 
 // workbench opens the screen.
 func (s *settings) workbench(ctx context.Context, bo bench.Options, to tui.Options) error {
-	switch s.color {
-	case "auto", "always", "never":
-	default:
-		return usageError{fmt.Errorf("--color %q: say auto, always or never", s.color)}
-	}
 	if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stdout.Fd())) {
 		return hinted{errors.New("the workbench needs a terminal"), "without one: speaker record, show and export"}
 	}
@@ -133,6 +158,9 @@ func demoCommand(s *settings) *cobra.Command {
 	rate := 20
 	c := &cobra.Command{Use: "demo", Short: "boot the built-in demo container under the workbench", Args: oneOrNone,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if rate < 1 || rate > sample.MaxLoad {
+				return usageError{fmt.Errorf("--load %d: it takes 1 to %d requests a second", rate, sample.MaxLoad)}
+			}
 			o := s.options()
 			o.LoadRate = rate
 			return s.workbench(cmd.Context(), o, tui.Options{Start: "demo", Boot: true})
@@ -203,7 +231,7 @@ func targetsCommand(s *settings) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			items, problems := bench.New(s.options()).Targets(cmd.Context())
 			for _, i := range items {
-				fmt.Fprintf(s.out, "%-10s %-28s %-14s %-24s %s\n", i.Engine, printable(i.Ref), printable(i.State), printable(i.Image), printable(i.Command))
+				fmt.Fprintf(s.out, "%-10s %-28s %-14s %-24s %s\n", printable(i.Engine), printable(i.Ref), printable(i.State), printable(i.Image), printable(i.Command))
 			}
 			for _, p := range problems {
 				fmt.Fprintln(cmd.ErrOrStderr(), "note:", printable(p))

@@ -17,6 +17,7 @@ require (
 	github.com/rogpeppe/go-internal v1.16.0 // tests: testscript drives the real binary
 	github.com/seccomp/libseccomp-golang v0.11.1 // compiles filters
 	github.com/spf13/cobra v1.10.2 // commands and flags
+	github.com/spf13/pflag v1.0.10 // the errors of its flags
 	golang.org/x/net v0.62.0 // tests: a second BPF machine to hold ours against
 	golang.org/x/sys v0.49.0 // system calls; its tables of call numbers
 	golang.org/x/term v0.47.0 // is this a terminal?
@@ -54,7 +55,6 @@ require (
 	github.com/opencontainers/go-digest v1.0.0 // indirect
 	github.com/opencontainers/image-spec v1.1.1 // indirect
 	github.com/rivo/uniseg v0.4.7 // indirect
-	github.com/spf13/pflag v1.0.10 // indirect
 	github.com/x448/float16 v0.8.4 // indirect
 	github.com/xo/terminfo v1.0.0 // indirect
 	go.opentelemetry.io/auto/sdk v1.1.0 // indirect

@@ -8,10 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
+	"unicode"
 
 	"speaker/apply"
 	"speaker/sample"
@@ -40,9 +43,14 @@ func main() {
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	cmd := commands(stdout, stderr)
+	context.AfterFunc(ctx, func() { time.AfterFunc(impatient, func() { signal.Reset(os.Interrupt, syscall.SIGTERM) }) })
+	out := &checked{to: stdout}
+	cmd := commands(out, stderr)
 	cmd.SetArgs(args)
 	err := cmd.ExecuteContext(ctx)
+	if err == nil {
+		err = out.err
+	}
 	if err == nil {
 		return 0
 	}
@@ -51,6 +59,34 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	return 1
+}
+
+// impatient is how long after the first signal another one kills: what hangs
+// must not need kill -9, and timeout(1), which signals a process and its group,
+// must not kill what is about to end well. A lost terminal's SIGHUP, which comes
+// from the kernel and the shell, never does.
+const impatient = time.Second
+
+// checked is standard output. It keeps the error of a write that nobody looked at:
+// a full disk must not end in success.
+type checked struct {
+	to  io.Writer
+	err error
+}
+
+func (o *checked) Write(b []byte) (int, error) {
+	n, err := o.to.Write(b)
+	if err != nil {
+		var p *fs.PathError // names a file that nobody asked for
+		if errors.As(err, &p) {
+			err = p.Err
+		}
+		err = fmt.Errorf("write standard output: %w", err)
+		if o.err == nil {
+			o.err = err
+		}
+	}
+	return n, err
 }
 
 // usageError is a command line that does not fit; its remedy is --help.
@@ -77,15 +113,20 @@ func tell(w io.Writer, err error) {
 	}
 }
 
-// printable replaces line breaks by spaces and other control characters by '?'.
+// printable replaces line breaks by spaces and what else acts on a terminal by
+// '?'.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\t':
 			return ' '
-		case r < 0x20, r >= 0x7f && r < 0xa0, r == 0x2028, r == 0x2029, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
+		case acts(r):
 			return '?'
 		}
 		return r
 	}, strings.TrimSpace(s))
 }
+
+// acts reports whether a terminal may act on r: control characters, those that
+// turn the direction of writing and their like, and unusual line breaks.
+func acts(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }

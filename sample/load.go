@@ -72,7 +72,10 @@ type Load struct {
 	last       error
 }
 
-// Load starts asking, rps times a second altogether (1 to 10000; 0 means 20).
+// MaxLoad is the most requests a second that Load makes.
+const MaxLoad = 10_000
+
+// Load starts asking, rps times a second altogether (1 to MaxLoad; 0 means 20).
 // Until the server answers for the first time, nothing counts as failed. The
 // caller stops it; the container's end does not.
 func (c *Container) Load(rps int) *Load {
@@ -80,7 +83,7 @@ func (c *Container) Load(rps int) *Load {
 		rps = 20
 	}
 	l := &Load{stop: make(chan struct{})}
-	every := visitors * time.Second / time.Duration(min(rps, 10000))
+	every := visitors * time.Second / time.Duration(min(rps, MaxLoad))
 	for v := range visitors {
 		l.wg.Go(func() { l.visit(c, v, every) })
 	}
