@@ -34,6 +34,9 @@ func recordCommand(s *settings) *cobra.Command {
 			if length < 0 {
 				return usageError{fmt.Errorf("--for %s: a time is not negative", length)}
 			}
+			if s.noFile && out != "" {
+				return usageError{errors.New("--no-file and --out cannot both be: leave one out")}
+			}
 			o := s.options()
 			o.SessionFile = out
 			ref, err := recordTarget(cmd, args, &o)
@@ -51,7 +54,7 @@ func recordCommand(s *settings) *cobra.Command {
 					o.Output = f
 				}
 			}
-			return s.record(cmd.Context(), o, ref, boot, length)
+			return s.record(cmd, o, ref, boot, length)
 		}}
 	f := c.Flags()
 	f.StringVarP(&out, "out", "o", "", "session file to make (default: a name in the session folder)")
@@ -74,7 +77,8 @@ func recordTarget(cmd *cobra.Command, args []string, o *bench.Options) (string, 
 }
 
 // record watches ref until ctx, the time or the target ends.
-func (s *settings) record(ctx context.Context, o bench.Options, ref string, boot bool, length time.Duration) error {
+func (s *settings) record(cmd *cobra.Command, o bench.Options, ref string, boot bool, length time.Duration) error {
+	ctx := cmd.Context()
 	b := bench.New(o)
 	w, err := b.Watch(ctx, ref, boot)
 	if err != nil {
@@ -90,15 +94,15 @@ func (s *settings) record(ctx context.Context, o bench.Options, ref string, boot
 		where = "to " + path
 	}
 	fmt.Fprintln(s.out, "recording", printable(where))
-	waitEnd(ctx, w)
+	waitEnd(ctx, w, func(st bench.State) {
+		if st.RecordErr != "" {
+			note(cmd, st.RecordErr+": the recording goes on in memory, and is written when the disk takes it again")
+		}
+	})
 	if err := w.Accept(); err != nil {
 		fmt.Fprintln(s.out, "note:", printable(err.Error()))
 	}
-	st := w.State()
 	err = w.Close()
-	if st.RecordErr != "" {
-		err = errors.Join(err, fmt.Errorf("write %s: %s", st.Recording, st.RecordErr))
-	}
 	for _, line := range b.Farewell() {
 		fmt.Fprintln(s.out, printable(line))
 	}
@@ -106,16 +110,23 @@ func (s *settings) record(ctx context.Context, o bench.Options, ref string, boot
 	return err
 }
 
-// waitEnd returns when ctx or the target ends.
-func waitEnd(ctx context.Context, w bench.Work) {
+// waitEnd returns when ctx or the target ends. It calls trouble when writing the
+// file begins to fail, and when it works again.
+func waitEnd(ctx context.Context, w bench.Work, trouble func(bench.State)) {
 	t := time.NewTicker(200 * time.Millisecond)
 	defer t.Stop()
+	said := ""
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			if w.State().Ended {
+			st := w.State()
+			if st.RecordErr != said {
+				said = st.RecordErr
+				trouble(st)
+			}
+			if st.Ended {
 				return
 			}
 		}
