@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -175,8 +173,8 @@ func showCommand(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			note(cmd, damage.String())
 			if asJSON {
+				note(cmd, damage.String())
 				return showJSON(s.out, sess)
 			}
 			return showSession(s.out, sess, true)
@@ -196,11 +194,13 @@ func exportCommand(s *settings) *cobra.Command {
 			if !ok {
 				return usageError{fmt.Errorf("--phase %q: say boot (the whole life) or run (the narrow filter)", phase)}
 			}
-			sess, damage, err := session.Open(args[0])
+			sess, _, err := session.Open(args[0])
 			if err != nil {
 				return err
 			}
-			note(cmd, damage.String())
+			for _, text := range sess.Completeness() { // who only takes the profile must know
+				note(cmd, text)
+			}
 			sp, ok := sess.Split()
 			if !ok {
 				return hinted{errors.New("the session has no split, so no policy"), "speaker open " + args[0] + " and accept or set one"}
@@ -217,114 +217,6 @@ func exportCommand(s *settings) *cobra.Command {
 	f.StringVar(&phase, "phase", "boot", "boot: what the container needs over its whole life; run: the narrow filter")
 	f.StringVarP(&out, "out", "o", "", "file to make (default: standard output)")
 	return c
-}
-
-// showSession prints a session for people.
-func showSession(w io.Writer, s *session.Session, calls bool) error {
-	m := s.Meta()
-	fmt.Fprintf(w, "target    %s %s  %s\n", printable(m.Target.Engine), printable(m.Target.Name), printable(m.Target.Image))
-	fmt.Fprintf(w, "recorded  %s, %s long, on Linux %s\n", m.Start.Format(time.DateTime), s.Length().Round(time.Millisecond), printable(m.Kernel))
-	for _, c := range s.Completeness() {
-		fmt.Fprintf(w, "note      %s\n", printable(c))
-	}
-	sp, ok := s.Split()
-	if !ok {
-		fmt.Fprintln(w, "split     none")
-	} else {
-		fmt.Fprintf(w, "split     at %s, %s (%s)\n", sp.At.Round(time.Millisecond), printable(sp.How), printable(sp.By))
-		for _, e := range sp.Evidence {
-			fmt.Fprintf(w, "          %s\n", printable(e.Text))
-		}
-	}
-	p := s.Policy(sp)
-	fmt.Fprintf(w, "policy    %d calls over the whole life, %d while running\n", p.Wide().Len(), p.Narrow().Len())
-	for _, t := range s.Trials() {
-		fmt.Fprintf(w, "tried     %s at %s: %s\n", t.Kind, t.At.Round(time.Millisecond), printable(t.Text))
-	}
-	if !calls {
-		return nil
-	}
-	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(tw, "\nCALL\tBOOT\tRUN\tCOUNT\tFIRST\tLAST\tWHY")
-	for _, e := range p.Entries() {
-		u := total(e)
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", e.Call, yes(e.Boot), yes(e.Run), u.Count, u.First.Round(time.Millisecond), u.Last.Round(time.Millisecond), why(e))
-	}
-	return tw.Flush()
-}
-
-func yes(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "-"
-}
-
-// why names the origins of an entry.
-func why(e policy.Entry) string {
-	var out string
-	for i, r := range e.Why {
-		if i > 0 {
-			out += ", "
-		}
-		out += string(r.Origin)
-		if r.Origin != policy.OriginEssential {
-			out += " " + r.Phase.String()
-		}
-	}
-	return out
-}
-
-// total adds up an entry's uses over the phases.
-func total(e policy.Entry) policy.Use {
-	t := policy.Use{Call: e.Call}
-	first := true
-	for _, u := range e.Uses {
-		if u.Count == 0 {
-			continue
-		}
-		if first || u.First < t.First {
-			t.First = u.First
-		}
-		if u.Last > t.Last {
-			t.Last = u.Last
-		}
-		t.Count += u.Count
-		first = false
-	}
-	return t
-}
-
-// showJSON prints a session for programs.
-func showJSON(w io.Writer, s *session.Session) error {
-	type call struct {
-		Call      string  `json:"call"`
-		Boot      bool    `json:"boot"`
-		Run       bool    `json:"run"`
-		Count     uint64  `json:"count"`
-		FirstSecs float64 `json:"first_seconds"`
-		LastSecs  float64 `json:"last_seconds"`
-		Why       string  `json:"why"`
-	}
-	sp, has := s.Split()
-	p := s.Policy(sp)
-	out := struct {
-		Meta         session.Meta    `json:"meta"`
-		LengthSecs   float64         `json:"length_seconds"`
-		Completeness []string        `json:"completeness"`
-		HasSplit     bool            `json:"has_split"`
-		Split        session.Split   `json:"split"`
-		Marks        []session.Mark  `json:"marks"`
-		Trials       []session.Trial `json:"trials"`
-		Calls        []call          `json:"calls"`
-	}{s.Meta(), s.Length().Seconds(), s.Completeness(), has, sp, s.Marks(), s.Trials(), nil}
-	for _, e := range p.Entries() {
-		u := total(e)
-		out.Calls = append(out.Calls, call{e.Call.String(), e.Boot, e.Run, u.Count, u.First.Seconds(), u.Last.Seconds(), why(e)})
-	}
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(out)
 }
 
 // note tells something that is not an error.

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode/utf16"
+
+	"speaker/policy"
+	"speaker/session"
+)
+
+// cut returns the session's policy, and its split. Without one all is boot, as in
+// the workbench, and what Run says of an entry means nothing.
+func cut(s *session.Session) (policy.Policy, session.Split, bool) {
+	sp, has := s.Split()
+	if !has {
+		return s.Policy(session.Split{At: math.MaxInt64}), sp, false
+	}
+	return s.Policy(sp), sp, true
+}
+
+// showSession prints a session for people.
+func showSession(w io.Writer, s *session.Session, calls bool) error {
+	m := s.Meta()
+	fmt.Fprintf(w, "target    %s %s  %s\n", printable(m.Target.Engine), printable(m.Target.Name), printable(m.Target.Image))
+	fmt.Fprintf(w, "recorded  %s, %s long, on Linux %s\n", m.Start.Format(time.DateTime), s.Length().Round(time.Millisecond), printable(m.Kernel))
+	for _, c := range s.Completeness() {
+		fmt.Fprintf(w, "note      %s\n", printable(c))
+	}
+	p, sp, has := cut(s)
+	if has {
+		fmt.Fprintf(w, "split     at %s, %s (%s)\n", sp.At.Round(time.Millisecond), printable(sp.How), printable(sp.By))
+		for _, e := range sp.Evidence {
+			fmt.Fprintf(w, "          %s\n", printable(e.Text))
+		}
+		fmt.Fprintf(w, "policy    %d calls over the whole life, %d while running\n", p.Wide().Len(), p.Narrow().Len())
+	} else {
+		fmt.Fprintln(w, "split     none: all is taken for boot until there is one")
+		fmt.Fprintf(w, "policy    %d calls over the whole life\n", p.Wide().Len())
+	}
+	for _, t := range s.Trials() {
+		fmt.Fprintf(w, "tried     %s at %s: %s\n", printable(t.Kind), t.At.Round(time.Millisecond), printable(t.Text))
+	}
+	if !calls {
+		return nil
+	}
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "\nCALL\tBOOT\tRUN\tCOUNT\tFIRST\tLAST\tWHY")
+	for _, e := range p.Entries() {
+		u := total(e)
+		run, first, last := "?", "-", "-"
+		if has {
+			run = yes(e.Run)
+		}
+		if u.Count > 0 {
+			first, last = u.First.Round(time.Millisecond).String(), u.Last.Round(time.Millisecond).String()
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", e.Call, yes(e.Boot), run, u.Count, first, last, why(e))
+	}
+	return tw.Flush()
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "-"
+}
+
+// why names the origins of an entry.
+func why(e policy.Entry) string {
+	var out []string
+	for _, r := range e.Why {
+		text := string(r.Origin)
+		if r.Origin != policy.OriginEssential {
+			text += " " + r.Phase.String()
+		}
+		if r.Use != nil && r.Use.Count == 0 && r.Use.Earlier > 0 {
+			text += " in another recording"
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, ", ")
+}
+
+// total adds up an entry's uses over the phases.
+func total(e policy.Entry) policy.Use {
+	t := policy.Use{Call: e.Call}
+	first := true
+	for _, u := range e.Uses {
+		t.Earlier += u.Earlier
+		if u.Count == 0 {
+			continue
+		}
+		if first || u.First < t.First {
+			t.First = u.First
+		}
+		if u.Last > t.Last {
+			t.Last = u.Last
+		}
+		t.Count += u.Count
+		first = false
+	}
+	return t
+}
+
+// showJSON prints a session for programs. Lists are never null; what is not known
+// is: the split when there is none, and then what may run.
+func showJSON(w io.Writer, s *session.Session) error {
+	type call struct {
+		Call      string   `json:"call"`
+		Boot      bool     `json:"boot"`
+		Run       *bool    `json:"run"`
+		Count     uint64   `json:"count"`
+		Earlier   uint64   `json:"count_in_another_recording"`
+		FirstSecs *float64 `json:"first_seconds"`
+		LastSecs  *float64 `json:"last_seconds"`
+		Why       string   `json:"why"`
+	}
+	p, sp, has := cut(s)
+	missing := s.Missing()
+	out := struct {
+		Meta         session.Meta    `json:"meta"`
+		LengthSecs   float64         `json:"length_seconds"`
+		Completeness []string        `json:"completeness"` // missing, in sentences
+		Missing      session.Missing `json:"missing"`
+		HasSplit     bool            `json:"has_split"`
+		Split        *session.Split  `json:"split"`
+		Marks        []session.Mark  `json:"marks"`
+		Trials       []session.Trial `json:"trials"`
+		Calls        []call          `json:"calls"`
+	}{s.Meta(), s.Length().Seconds(), list(missing.Sentences()), missing, has, nil, list(s.Marks()), list(s.Trials()), []call{}}
+	if has {
+		sp.Evidence = list(sp.Evidence)
+		out.Split = &sp
+	}
+	m := &out.Missing
+	m.Gaps, m.Noted, m.OtherABIs = list(m.Gaps), list(m.Noted), list(m.OtherABIs)
+	for _, e := range p.Entries() {
+		u := total(e)
+		c := call{Call: e.Call.String(), Boot: e.Boot, Count: u.Count, Earlier: u.Earlier, Why: why(e)}
+		if has {
+			c.Run = &e.Run
+		}
+		if u.Count > 0 {
+			first, last := u.First.Seconds(), u.Last.Seconds()
+			c.FirstSecs, c.LastSecs = &first, &last
+		}
+		out.Calls = append(out.Calls, c)
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(out); err != nil {
+		return err
+	}
+	_, err := w.Write(escaped(b.Bytes()))
+	return err
+}
+
+// list makes no list an empty one.
+func list[T any](x []T) []T {
+	if x == nil {
+		return []T{}
+	}
+	return x
+}
+
+// escaped escapes, in JSON, what encoding/json leaves as it is although a terminal
+// may act on it: DEL, the C1 controls, and what turns the direction of writing.
+func escaped(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for _, r := range string(text) {
+		if r == '\n' || !acts(r) {
+			out = append(out, string(r)...)
+			continue
+		}
+		for _, u := range utf16.Encode([]rune{r}) {
+			out = fmt.Appendf(out, "\\u%04x", u)
+		}
+	}
+	return out
+}
