@@ -7,7 +7,6 @@ export CGO_ENABLED := 1
 BUILD   := $(GO) build -trimpath -tags netgo,osusergo -ldflags '-linkmode external -extldflags -static'
 
 SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-APT     := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 
 BUILD_DEPS := gcc libc6-dev pkg-config libseccomp-dev
 TEST_DEPS  := $(BUILD_DEPS) git clang llvm libbpf-dev strace tmux debootstrap
