@@ -64,6 +64,7 @@ func hostileFile(t *testing.T, split bool) string {
 	}
 	s.AddTrial(fill(session.Trial{}))
 	s.AddSamples([]session.Sample{fill(session.Sample{Call: policy.Call{Nr: 1}})})
+	s.SetProcesses([]session.ProcessUse{fill(session.ProcessUse{Call: policy.Call{Nr: 1}, Count: 1})})
 	edit := fill(policy.Edit{})
 	s.AddEdit(edit)
 	// One that stands, so that its note is shown; the call without a name is

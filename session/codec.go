@@ -84,7 +84,7 @@ const (
 	// maxFrameSamples and maxColumn bound the lists of a frame, which can be
 	// long and empty: an element takes a byte of the file, and up to 200 of
 	// memory. Writers stay far below.
-	maxFrameSamples = 4096
+	maxFrameSamples = 4096 // and of what else is a list of its own
 	maxColumn       = 1 << 17
 )
 

@@ -68,7 +68,8 @@ func (d Damage) String() string {
 var kindNames = map[frameKind]string{
 	kindMeta: "what is known of the whole", kindEpochs: "calls", kindMark: "marks", kindSplit: "splits",
 	kindEdit: "edits", kindTrial: "trials", kindSample: "samples", kindEnd: "the end mark",
-	kindLearned: "what was learned from another recording",
+	kindLearned: "what was learned from another recording", kindArguments: "argument values",
+	kindProcesses: "uses by process",
 }
 
 // kindSet is a set of the kinds of frames whose names are known.

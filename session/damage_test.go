@@ -227,6 +227,8 @@ func TestHostileLists(t *testing.T) {
 	for name, bomb := range map[string]frame{
 		"samples":  newFrame(kindSample, make([]struct{}, maxFrameSamples+1)),
 		"learned":  newFrame(kindLearned, make([]struct{}, maxLearned+1)),
+		"values":   newFrame(kindArguments, make([]struct{}, maxFrameSamples+1)),
+		"by pid":   newFrame(kindProcesses, make([]struct{}, maxFrameSamples+1)),
 		"evidence": newFrame(kindSplit, map[int]any{6: make([]struct{}, maxEvidence+1)}),
 		"a column": newFrame(kindEpochs, map[int]any{8: make([]int64, maxColumn+1)}),
 	} {

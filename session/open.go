@@ -244,6 +244,7 @@ func (l *loader) learned(ws []wireLearned) error {
 }
 
 func (l *loader) arguments(ws []wireArgument) error {
+	l.take(len(ws))
 	list := make([]Argument, 0, min(len(ws), maxArguments))
 	for _, w := range ws {
 		a, err := w.argument()
@@ -257,6 +258,7 @@ func (l *loader) arguments(ws []wireArgument) error {
 }
 
 func (l *loader) processes(ws []wireProcessUse) error {
+	l.take(len(ws))
 	list := make([]ProcessUse, 0, min(len(ws), maxFrameProcesses))
 	for _, w := range ws {
 		u, err := w.use()
