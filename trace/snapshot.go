@@ -36,6 +36,10 @@ func (t *Tracer) Snapshot() (Snapshot, error) {
 		return Snapshot{}, err
 	}
 	t.start = s.End
+	if !t.cut { // while it waited for a cgroup there was nothing to watch
+		s.Start = max(s.Start, min(atomic.LoadUint64(&t.control.elem[0].TakenAt), s.End))
+	}
+	t.cut = true
 	s.Rows = t.collect(int(old & 1))
 	lost, err := t.lost()
 	s.Lost = lost
