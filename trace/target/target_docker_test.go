@@ -28,7 +28,7 @@ func TestDocker(t *testing.T) {
 	}
 	defer exec.Command("docker", "rm", "-f", name).Run()
 	ctx := context.Background()
-	c, err := Resolve(ctx, "", "docker:"+name)
+	c, err := Find(Hosts{}).Resolve(ctx, "docker:"+name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func testNested(t *testing.T, c Target) {
 	if err := Enter(below, c.Pid); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Resolve(context.Background(), "", c.ID)
+	again, err := Find(Hosts{}).Resolve(context.Background(), c.ID)
 	if err != nil || again.CgroupPath != c.CgroupPath {
 		t.Errorf("got %+v, %v; want %s", again, err, c.CgroupPath)
 	}
