@@ -121,6 +121,20 @@ func (f *found) target() Target {
 	return t
 }
 
+// Settle fills in where a container runs now, and its facts; ok is false when it
+// does not.
+func (t Target) Settle() (_ Target, ok bool) {
+	if isID(t.ID) {
+		running, err := scan()
+		if f := running[t.ID]; err == nil && f != nil {
+			f.locate(&t)
+		}
+		return t, t.Pid != 0
+	}
+	settle(&t, nil)
+	return t, t.Pid != 0
+}
+
 // locate fills in where a container runs.
 func (f *found) locate(t *Target) {
 	t.Pid, t.CgroupPath = f.pid, f.dir
