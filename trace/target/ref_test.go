@@ -88,3 +88,28 @@ func TestResolveContainers(t *testing.T) {
 		expectError(t, err, "be booted from here")
 	}
 }
+
+func TestMatches(t *testing.T) {
+	id := strings.Repeat("ab", 32)
+	for _, x := range []struct {
+		t       Target
+		pattern string
+		want    bool
+	}{
+		{Target{Name: "web-1", ID: id}, "web-*", true},
+		{Target{Name: "web-1", ID: id}, "web", false},
+		{Target{Name: "web-1", ID: id}, "abab*", true},
+		{Target{Name: "pod/app", Namespace: "prod"}, "app", true},
+		{Target{Name: "pod/app", Namespace: "prod"}, "pod/*", true},
+		{Target{Name: "pod/app", Namespace: "prod"}, "prod/pod/a??", true},
+		{Target{Name: "pod/app", Namespace: "prod"}, "prod/*", false}, // a star is one name
+		{Target{Name: "a"}, "[", false},
+	} {
+		if got := x.t.Matches(x.pattern); got != x.want {
+			t.Errorf("%s of %+v: got %v", x.pattern, x.t, got)
+		}
+	}
+	for _, p := range []string{"", "[", "a["} {
+		expectError(t, CheckPattern(p), "no pattern for names")
+	}
+}

@@ -63,6 +63,8 @@ type Bench struct {
 	mu    sync.Mutex
 	named bool // SessionFile is used up
 	last  []string
+
+	controller func() string // in whose hierarchy engines make cgroups
 }
 
 // New returns a Bench. Nothing is touched before the first call.
@@ -70,7 +72,7 @@ func New(o Options) *Bench {
 	if o.LoadRate == 0 {
 		o.LoadRate = 20
 	}
-	return &Bench{opt: o}
+	return &Bench{opt: o, controller: target.BootController}
 }
 
 // DefaultSessionDir is $XDG_STATE_HOME/speaker, else ~/.local/state/speaker.
