@@ -65,7 +65,8 @@ const (
 	podmanCaps = 0x800405fb // since 4.0: without AUDIT_WRITE, MKNOD and NET_RAW
 )
 
-// notable are capabilities that open the host, or much of it, to a container.
+// notable are capabilities that open the host, or much of it, to a container, the
+// widest first.
 var notable = []struct {
 	bit  int
 	name string
@@ -95,8 +96,12 @@ func (f Facts) Capabilities() string {
 			names = append(names, c.name)
 		}
 	}
-	if names == nil {
+	const most = 3
+	switch {
+	case names == nil:
 		return fmt.Sprint(n)
+	case len(names) > most:
+		return fmt.Sprintf("%d with %s +%d", n, strings.Join(names[:most], " "), len(names)-most)
 	}
 	return fmt.Sprintf("%d with %s", n, strings.Join(names, " "))
 }
