@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -328,9 +327,7 @@ func showJSON(w io.Writer, s *session.Session) error {
 		u := total(e)
 		out.Calls = append(out.Calls, call{e.Call.String(), e.Boot, e.Run, u.Count, u.First.Seconds(), u.Last.Seconds(), why(e)})
 	}
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(out)
+	return printJSON(w, out)
 }
 
 // note tells something that is not an error.
