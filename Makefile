@@ -10,7 +10,7 @@ SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT     := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 
 BUILD_DEPS := gcc libc6-dev pkg-config libseccomp-dev
-TEST_DEPS  := $(BUILD_DEPS) git clang llvm libbpf-dev strace tmux debootstrap
+TEST_DEPS  := $(BUILD_DEPS) git clang llvm libbpf-dev strace tmux debootstrap podman crun runc containerd
 
 .PHONY: run build test test-all lint generate bench clean deps test-deps
 

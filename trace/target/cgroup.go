@@ -114,11 +114,8 @@ func leafsOf(id string) []string {
 }
 
 // BootNames returns what to arm the tracer with before a container of an engine
-// is started: the names its cgroup may get, and the v1 controller in whose
-// hierarchy it will be made ("" for v2).
-func BootNames(t Target) (controller string, leafs []string) {
-	return BootController(), leafsOf(t.ID)
-}
+// is started: the names its cgroup may get.
+func BootNames(t Target) []string { return leafsOf(t.ID) }
 
 // BootController is the v1 controller in whose hierarchy engines make cgroups, ""
 // for v2.

@@ -2,6 +2,7 @@ package target
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"speaker/trace/proc"
@@ -64,11 +65,7 @@ func scan() (map[string]*found, error) {
 		if err != nil {
 			continue // it ended
 		}
-		dir := pick(in, mounts)
-		if !strings.Contains(dir, "/") {
-			continue
-		}
-		for _, f := range containersIn(dir) {
+		for _, f := range containersOf(in, mounts) {
 			if out[f.id] == nil {
 				out[f.id] = &f
 			}
@@ -81,6 +78,25 @@ func scan() (map[string]*found, error) {
 		}
 	}
 	return out, nil
+}
+
+// containersOf are the containers that a process is in, by the hierarchy that
+// tells them best: where engines make cgroups in one only, the others tell none.
+func containersOf(in proc.Membership, mounts []proc.Mount) []found {
+	for _, c := range append(slices.Clone(preferred), "") {
+		for _, m := range mounts {
+			path := in.V1[c]
+			if c == "" && m.V2 {
+				path = in.V2
+			} else if !m.Has(c) {
+				continue
+			}
+			if out := containersIn(m.Dir(path)); len(out) > 0 {
+				return out
+			}
+		}
+	}
+	return nil
 }
 
 // containersIn are the containers whose cgroups a cgroup's path leads through.

@@ -140,7 +140,7 @@ func TestBootNames(t *testing.T) {
 	if _, err := c.Pids(); err == nil || !strings.Contains(err.Error(), "is not running") {
 		t.Errorf("its processes: %v", err)
 	}
-	controller, leafs := BootNames(c)
+	controller, leafs := BootController(), BootNames(c)
 	if err := d.Start(context.Background(), c.ID); err != nil {
 		t.Fatal(err)
 	}

@@ -135,6 +135,22 @@ func TestContainerOf(t *testing.T) {
 	}
 }
 
+// Where a hierarchy tells no container, another may.
+func TestContainersOf(t *testing.T) {
+	id := strings.Repeat("0a", 32)
+	in := proc.Membership{V1: map[string]string{"pids": "/session", "memory": "/"}, V2: "/libpod_parent/libpod-" + id}
+	if got := containersOf(in, hybrid); len(got) != 1 || got[0].dir != "/sys/fs/cgroup/unified/libpod_parent/libpod-"+id || got[0].engine != "podman" {
+		t.Errorf("got %+v", got)
+	}
+	in.V1["memory"] = "/docker/" + id
+	if got := containersOf(in, hybrid); len(got) != 1 || got[0].dir != "/sys/fs/cgroup/memory/docker/"+id {
+		t.Errorf("got %+v", got)
+	}
+	if got := containersOf(in, nil); got != nil {
+		t.Errorf("got %+v", got)
+	}
+}
+
 // A container in a container is found with the one that it is in.
 func TestContainersIn(t *testing.T) {
 	outer, inner := strings.Repeat("0a", 32), strings.Repeat("0b", 32)

@@ -160,8 +160,7 @@ func (b *Bench) bootContainer(ctx context.Context, ref string) (Work, error) {
 		return nil, err
 	}
 	defer d.Close()
-	controller, leafs := target.BootNames(t)
-	tr, err := trace.Open(trace.Config{Arm: leafs, Controller: controller, SampleRate: b.opt.SampleRate})
+	tr, err := trace.Open(trace.Config{Arm: target.BootNames(t), Controller: b.controller(), SampleRate: b.opt.SampleRate})
 	if err != nil {
 		return nil, fmt.Errorf("arm for %s: %w", t.Name, err)
 	}

@@ -84,8 +84,7 @@ func (c *candidates) offer(t target.Target) {
 	if c.number[t.ID] != 0 {
 		return
 	}
-	_, leafs := target.BootNames(t)
-	if err := c.tracer.Arm(uint32(len(c.list)+1), leafs...); err != nil {
+	if err := c.tracer.Arm(uint32(len(c.list)+1), target.BootNames(t)...); err != nil {
 		c.say(fmt.Sprintf("%s is not waited for: %v", t.Ref(), err))
 		return
 	}

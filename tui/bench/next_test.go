@@ -10,28 +10,8 @@ import (
 
 	"speaker/policy"
 	"speaker/session"
-	"speaker/trace"
 	"speaker/trace/target"
-	"speaker/trace/target/enginetest"
 )
-
-// lonely keeps the machine's own engines out of a test: those that it does not
-// name are not there.
-func lonely(t *testing.T) {
-	t.Helper()
-	none := t.TempDir() + "/none"
-	t.Setenv("DOCKER_HOST", "unix://"+none)
-	t.Setenv("CONTAINER_HOST", "unix://"+none)
-	t.Setenv("CONTAINERD_ADDRESS", none)
-	t.Setenv("CONTAINER_RUNTIME_ENDPOINT", none)
-}
-
-func needBPF(t *testing.T) {
-	t.Helper()
-	if err := trace.Supported(); err != nil {
-		t.Skip(err)
-	}
-}
 
 // next waits for a container that start makes and starts, and returns the work on
 // it when it has ended.
@@ -70,11 +50,7 @@ func nextIn(t *testing.T, controller, pattern string, start func()) *live {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.Close() })
-	for end := time.Now().Add(30 * time.Second); !w.State().Ended; time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("it does not end")
-		}
-	}
+	until(t, "it ends", func() bool { return w.State().Ended })
 	return w.(*live)
 }
 
@@ -90,14 +66,7 @@ func wholeStart(t *testing.T, w *live, name string) {
 		t.Errorf("lost %+v, start seen %v", w.sess.Lost(), w.sess.Meta().StartSeen)
 	}
 	obs := w.sess.Observed(session.Split{At: w.sess.Length()})
-	count := func(p policy.Phase, nr uint32) (n uint64) {
-		for _, u := range obs[p] {
-			if u.Call.Nr == nr {
-				n += u.Count
-			}
-		}
-		return n
-	}
+	count := func(p policy.Phase, nr uint32) uint64 { return countOf(obs, p, nr) }
 	if count(policy.Init, unix.SYS_EXECVE) == 0 || len(obs[policy.Exec]) > 0 {
 		t.Errorf("Init has %d calls and %d execve, Exec has %d calls", len(obs[policy.Init]), count(policy.Init, unix.SYS_EXECVE), len(obs[policy.Exec]))
 	}
@@ -114,6 +83,3 @@ func wholeStart(t *testing.T, w *live, name string) {
 		t.Errorf("the program's first call is %s at %v, not its brk soon after the start", first.Call, first.First)
 	}
 }
-
-// image is what the engines run.
-const image = enginetest.Image
