@@ -10,7 +10,9 @@ SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT     := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 
 BUILD_DEPS := gcc libc6-dev pkg-config libseccomp-dev
-TEST_DEPS  := $(BUILD_DEPS) git clang llvm libbpf-dev strace tmux debootstrap podman crun runc containerd
+# Not containerd and runc: they come with Docker, and Debian's packages of them
+# conflict with Docker's own.
+TEST_DEPS  := $(BUILD_DEPS) git clang llvm libbpf-dev strace tmux debootstrap podman crun
 
 .PHONY: run build test test-all lint generate bench clean deps test-deps
 
