@@ -9,7 +9,9 @@ BUILD   := $(GO) build -trimpath -tags netgo,osusergo -ldflags '-linkmode extern
 SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 BUILD_DEPS := gcc libc6-dev pkg-config libseccomp-dev
-TEST_DEPS  := $(BUILD_DEPS) git clang llvm libbpf-dev strace tmux debootstrap
+# Not containerd and runc: they come with Docker, and Debian's packages of them
+# conflict with Docker's own.
+TEST_DEPS  := $(BUILD_DEPS) git clang llvm libbpf-dev strace tmux debootstrap podman crun
 
 .PHONY: run build test test-all lint generate bench clean deps test-deps
 

@@ -51,10 +51,16 @@ is wide while it boots and narrow while it runs.
 
 Without a command it lists the targets to pick from.
 
-A TARGET is  demo            the built-in demo container
-             NAME or ID      a Docker container (also docker:NAME)
-             123, pid:123    a process and all its descendants
-             /sys/fs/cgroup/…  a cgroup (also cgroup:/path)
+A TARGET is  demo                    the built-in demo container
+             NAME or ID              a container, of whatever engine that has it
+             docker:NAME podman:NAME containerd:NAMESPACE/ID cri:POD/CONTAINER
+             unit:NAME.service       a service or scope of systemd
+             123, pid:123            a process and all its descendants
+             /sys/fs/cgroup/…        a cgroup (also cgroup:/path)
+
+Engines are asked at their usual sockets, or where DOCKER_HOST, CONTAINER_HOST
+(Podman), CONTAINERD_ADDRESS and CONTAINER_RUNTIME_ENDPOINT (CRI) say. Containers
+that run are found without any socket, too.
 
 Watching and applying need root (CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE,
 CAP_SYS_ADMIN) and Linux 5.11 or newer. Opening, showing and exporting saved
@@ -224,18 +230,4 @@ func outputFile(path string) (*os.File, error) {
 		return nil, fmt.Errorf("open --output: %w", err)
 	}
 	return f, nil
-}
-
-func targetsCommand(s *settings) *cobra.Command {
-	return &cobra.Command{Use: "targets", Short: "list what can be watched", Args: oneOrNone,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			items, problems := bench.New(s.options()).Targets(cmd.Context())
-			for _, i := range items {
-				fmt.Fprintf(s.out, "%-10s %-28s %-14s %-24s %s\n", printable(i.Engine), printable(i.Ref), printable(i.State), printable(i.Image), printable(i.Command))
-			}
-			for _, p := range problems {
-				fmt.Fprintln(cmd.ErrOrStderr(), "note:", printable(p))
-			}
-			return nil
-		}}
 }

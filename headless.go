@@ -17,16 +17,21 @@ import (
 	"speaker/policy/export"
 	"speaker/sample"
 	"speaker/session"
+	"speaker/trace/target"
 	"speaker/tui"
 	"speaker/tui/bench"
 )
 
 func recordCommand(s *settings) *cobra.Command {
-	var out, output string
+	var out, output, next string
 	var length time.Duration
 	var boot bool
-	c := &cobra.Command{Use: "record {TARGET | -- COMMAND [ARG...]}", Short: "record a session without a screen",
-		Long: "Records until the time is up, the target ends, or ctrl-c; prints what it saw.",
+	c := &cobra.Command{Use: "record {TARGET | --next PATTERN | -- COMMAND [ARG...]}", Short: "record a session without a screen",
+		Long: `Records until the time is up, the target ends, or ctrl-c; prints what it saw.
+
+With --next it waits for the first container to be started, by whatever engine,
+whose name or id is as the pattern says (web-*, POD/*), and records it from its
+very first call. The time then runs from that start.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if length < 0 {
@@ -37,6 +42,17 @@ func recordCommand(s *settings) *cobra.Command {
 			}
 			o := s.options()
 			o.SessionFile = out
+			if cmd.Flags().Changed("next") {
+				if len(args) > 0 || boot {
+					return usageError{errors.New("--next names what is waited for: no TARGET, no COMMAND and no --boot with it")}
+				}
+				if err := target.CheckPattern(next); err != nil {
+					return usageError{err}
+				}
+				b := bench.New(o)
+				say := func(text string) { note(cmd, text) }
+				return s.record(cmd, b, length, func(ctx context.Context) (bench.Work, error) { return b.Next(ctx, next, say) })
+			}
 			ref, err := recordTarget(cmd, args, &o)
 			if err != nil {
 				return err
@@ -52,12 +68,14 @@ func recordCommand(s *settings) *cobra.Command {
 					o.Output = f
 				}
 			}
-			return s.record(cmd, o, ref, boot, length)
+			b := bench.New(o)
+			return s.record(cmd, b, length, func(ctx context.Context) (bench.Work, error) { return b.Watch(ctx, ref, boot) })
 		}}
 	f := c.Flags()
 	f.StringVarP(&out, "out", "o", "", "session file to make (default: a name in the session folder)")
 	f.DurationVar(&length, "for", 0, "stop after this long (0: until the target ends or ctrl-c)")
 	f.BoolVar(&boot, "boot", false, "boot the container again, with the tracer armed before its first call")
+	f.StringVar(&next, "next", "", "wait for the next container whose name is as this pattern says, and record it from its first call")
 	f.StringVar(&output, "output", "", "append the command's output to this file (default: standard error)")
 	return c
 }
@@ -74,11 +92,11 @@ func recordTarget(cmd *cobra.Command, args []string, o *bench.Options) (string, 
 	return args[0], nil
 }
 
-// record watches ref until ctx, the time or the target ends.
-func (s *settings) record(cmd *cobra.Command, o bench.Options, ref string, boot bool, length time.Duration) error {
+// record watches what begin begins until the command's context, the time or the
+// target ends.
+func (s *settings) record(cmd *cobra.Command, b *bench.Bench, length time.Duration, begin func(context.Context) (bench.Work, error)) error {
 	ctx := cmd.Context()
-	b := bench.New(o)
-	w, err := b.Watch(ctx, ref, boot)
+	w, err := begin(ctx)
 	if err != nil {
 		return err
 	}

@@ -50,6 +50,9 @@ type bpfControl struct {
 	Naming   uint32
 	Newcomer uint32
 	Seeded   uint64
+	TakenAt  uint64
+	Taken    uint32
+	Unused   uint32
 	Allow    [3][1024]uint8
 }
 

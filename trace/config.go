@@ -6,7 +6,8 @@ import (
 	"os"
 )
 
-// Config says what to watch. Exactly one of CgroupPath, Arm and Pid is set.
+// Config says what to watch. Exactly one of CgroupPath, Arm, ArmLater and Pid is
+// set.
 type Config struct {
 	// CgroupPath is the absolute path of an existing cgroup directory, of any
 	// v1 controller's hierarchy or of v2. Cgroups below it are watched too,
@@ -18,6 +19,10 @@ type Config struct {
 	// the hierarchy they will be made in: a v1 controller ("pids"), or "" for v2.
 	Arm        []string
 	Controller string
+
+	// ArmLater says that there are no names yet: Tracer.Arm will give them, and
+	// the first cgroup made of one of them is the target.
+	ArmLater bool
 
 	// Pid is the root of a process tree, in the host's pid namespace: the
 	// process itself and its descendants, now and later.
@@ -46,12 +51,12 @@ const (
 	defaultSampleRate = 2000
 	maxSampleRate     = 1_000_000
 	maxLeaf           = 127 // and a NUL
-	maxArmed          = 64
+	maxArmed          = 64  // of one call: the kernel's map has room for 1024
 )
 
 func (c Config) check() error {
 	n := 0
-	for _, set := range []bool{c.CgroupPath != "", len(c.Arm) > 0, c.Pid != 0} {
+	for _, set := range []bool{c.CgroupPath != "", len(c.Arm) > 0, c.ArmLater, c.Pid != 0} {
 		if set {
 			n++
 		}
@@ -67,19 +72,29 @@ func (c Config) check() error {
 			return fmt.Errorf("no process %d", c.Pid)
 		}
 	}
-	if len(c.Arm) > maxArmed {
-		return fmt.Errorf("%d names to arm, at most %d can be", len(c.Arm), maxArmed)
-	}
-	for _, leaf := range c.Arm {
-		if leaf == "" || len(leaf) > maxLeaf {
-			return fmt.Errorf("name to arm %q: must have 1 to %d bytes", leaf, maxLeaf)
-		}
+	if err := checkLeafs(c.Arm); err != nil {
+		return err
 	}
 	if c.SampleRate < 0 || c.SampleRate > maxSampleRate {
 		return fmt.Errorf("sample rate %d is not in 0..%d", c.SampleRate, maxSampleRate)
 	}
 	return nil
 }
+
+func checkLeafs(leafs []string) error {
+	if len(leafs) > maxArmed {
+		return fmt.Errorf("%d names to arm, at most %d can be", len(leafs), maxArmed)
+	}
+	for _, leaf := range leafs {
+		if leaf == "" || len(leaf) > maxLeaf {
+			return fmt.Errorf("name to arm %q: must have 1 to %d bytes", leaf, maxLeaf)
+		}
+	}
+	return nil
+}
+
+// arms reports whether the target is a cgroup that is still to be made.
+func (c Config) arms() bool { return len(c.Arm) > 0 || c.ArmLater }
 
 func (c Config) sampleRate() int {
 	if c.SampleRate == 0 {

@@ -208,7 +208,12 @@ var cgroups int
 func cgroup(t testing.TB, under string) string {
 	t.Helper()
 	cgroups++
-	path := fmt.Sprintf("%s/speaker-trace-test-%d-%d", under, os.Getpid(), cgroups)
+	return named(t, under, fmt.Sprintf("speaker-trace-test-%d-%d", os.Getpid(), cgroups))
+}
+
+func named(t testing.TB, under, name string) string {
+	t.Helper()
+	path := filepath.Join(under, name)
 	if err := os.Mkdir(path, 0o755); err != nil {
 		t.Skip(err)
 	}

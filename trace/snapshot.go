@@ -36,6 +36,10 @@ func (t *Tracer) Snapshot() (Snapshot, error) {
 	}
 	s := Snapshot{Start: t.start, End: past[len(past)-1].after}
 	t.start = s.End
+	if !t.cut { // while it waited for a cgroup there was nothing to watch
+		s.Start = max(s.Start, min(atomic.LoadUint64(&t.control.TakenAt), s.End))
+	}
+	t.cut = true
 	s.Rows = t.collect(int(old&1), past)
 	for _, r := range s.Rows {
 		t.calls += r.Count

@@ -19,7 +19,9 @@ func TestConfigCheck(t *testing.T) {
 		"long name":      {Config{Arm: []string{strings.Repeat("x", 128)}}, "1 to 127 bytes"},
 		"many names":     {Config{Arm: make([]string, 65)}, "at most 64"},
 		"negative rate":  {Config{Pid: 1, SampleRate: -1}, "sample rate"},
+		"later and now":  {Config{Arm: []string{"x"}, ArmLater: true}, "exactly one"},
 		"a cgroup":       {Config{CgroupPath: "/c"}, ""},
+		"names later":    {Config{ArmLater: true}, ""},
 		"a name to arm":  {Config{Arm: []string{strings.Repeat("x", 127)}}, ""},
 		"process no one": {Config{Pid: 1}, ""},
 	} {

@@ -69,6 +69,7 @@ type Tracer struct {
 	start     uint64 // of the current epoch
 	ticks     ticks
 	calls     uint64 // calls of all epochs
+	cut       bool   // an epoch was ended
 	startSeen bool
 }
 
@@ -97,7 +98,7 @@ func (t *Tracer) open(c Config) error {
 	switch {
 	case c.CgroupPath != "":
 		where, ids, err = findCgroup(c.CgroupPath)
-	case len(c.Arm) > 0:
+	case c.arms():
 		where, err = hierarchyByController(c.Controller)
 	}
 	if err != nil {
@@ -114,12 +115,8 @@ func (t *Tracer) open(c Config) error {
 			return fmt.Errorf("tell the kernel of cgroup %d: %w", id, err)
 		}
 	}
-	for _, name := range c.Arm {
-		var leaf bpfLeaf
-		copy(leaf.Name[:], name)
-		if err := t.objs.Armed.Put(leaf, uint8(1)); err != nil {
-			return fmt.Errorf("arm cgroup name %q: %w", name, err)
-		}
+	if err := t.arm(1, c.Arm); err != nil {
+		return err
 	}
 	return t.begin(c)
 }
@@ -228,7 +225,7 @@ func (t *Tracer) mapAll() (err error) {
 // Until that is done, whoever forks or comes is taken for one of them.
 func (t *Tracer) begin(c Config) error {
 	there, later := stateMain, stateRuntimeExec
-	if c.Waiting || len(c.Arm) > 0 {
+	if c.Waiting || c.arms() {
 		there, later = stateRuntime, stateRuntime
 	}
 	ctl := t.control
@@ -249,7 +246,7 @@ func (t *Tracer) begin(c Config) error {
 		t.links = append(t.links, l)
 	}
 	t.ticks.begin(t.control)
-	if len(c.Arm) > 0 {
+	if c.arms() {
 		t.startSeen = true
 		return nil
 	}

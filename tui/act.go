@@ -53,7 +53,7 @@ func (m *model) doPicker(a action) tea.Cmd {
 		m.picker.filter = ""
 	case actOther:
 		m.open(&form{title: "Watch another target", yes: "Watch",
-			note:   "A pid (with all its descendants, now and later), the absolute path of a cgroup, or a container's name.",
+			note:   "A pid (with all its descendants, now and later), the absolute path of a cgroup, a unit's name, or a container's name or id.",
 			fields: []formField{{label: "target"}},
 			then:   func(m *model, v []string) tea.Cmd { return m.watch(v[0], v[0], false) }}, false)
 	case actWatch, actBoot:
@@ -61,7 +61,7 @@ func (m *model) doPicker(a action) tea.Cmd {
 		switch {
 		case !ok:
 		case a == actBoot && !t.CanBoot:
-			m.say(warn, "it cannot be booted from here: only containers, the demo and commands can")
+			m.say(warn, "it cannot be booted from here; speaker record --next NAME waits for its next start")
 		case a == actBoot && up(t):
 			return m.askBoot(t, func(m *model) tea.Cmd { return m.watch(t.Ref, t.Name, true) })
 		default:
@@ -208,7 +208,7 @@ func (m *model) refresh() tea.Cmd {
 	return m.enqueue(job{title: "list the targets", run: func(ctx context.Context) (func(*model) tea.Cmd, error) {
 		items, problems := m.backend.Targets(ctx)
 		return func(m *model) tea.Cmd {
-			m.picker.show(items, problems)
+			m.picker.show(items, problems, m.now())
 			return nil
 		}, nil
 	}})
@@ -362,11 +362,11 @@ func (m *model) snapState() bench.State {
 	return m.snap.state
 }
 
-// up reports whether booting a target again interrupts it. An engine's list
-// tells states, and no pids.
+// up reports whether booting a target again interrupts it. Of one whose processes
+// are not seen from here its engine's word for its state has to do.
 func up(t bench.Item) bool {
 	switch t.State {
-	case "not started", "created", "exited", "dead":
+	case "not started", "created", "configured", "exited", "stopped", "dead":
 		return t.Pid != 0
 	}
 	return true

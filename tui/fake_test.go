@@ -14,6 +14,7 @@ import (
 	"speaker/policy"
 	"speaker/session"
 	"speaker/trace"
+	"speaker/trace/target"
 	"speaker/tui/bench"
 )
 
@@ -31,7 +32,8 @@ func newFakeBackend() *fakeBackend {
 	return &fakeBackend{
 		items: []bench.Item{
 			{Ref: "demo", Engine: "demo", Name: "demo", Image: "(built in)", Command: "a little server with its own load", State: "not started", CanBoot: true},
-			{Ref: "docker:web", Engine: "docker", ID: "0123abc", Name: "web", Image: "nginx:1.27", Command: "nginx -g 'daemon off;'", State: "running", CanBoot: true},
+			{Ref: "docker:web", Engine: "docker", ID: "0123abc", Name: "web", Image: "nginx:1.27", Command: "nginx -g 'daemon off;'", State: "running", CanBoot: true,
+				Pid: 4711, Facts: &target.Facts{Processes: 3, CgroupVersion: 2, Seccomp: 2, Filters: 1, CapEff: 0xa80425fb, LastCap: 40}},
 			{Ref: "docker:cache", Engine: "docker", ID: "0456def", Name: "cache", Image: "redis:7", Command: "redis-server", State: "exited", CanBoot: true},
 		},
 		problems: []string{"podman: no socket at /run/podman/podman.sock"},

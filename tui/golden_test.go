@@ -91,6 +91,7 @@ func TestScreens(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := drive(t, newFakeBackend(), Options{})
 			d.size(size.w, size.h)
+			d.keys("j") // onto one that runs
 			d.whole()
 			golden(t, name, d.picture())
 		})

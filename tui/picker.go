@@ -2,6 +2,8 @@ package tui
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
 	"speaker/tui/bench"
 )
@@ -13,12 +15,13 @@ type picker struct {
 	problems []string
 	listed   bool // an answer has come
 	asking   bool
+	at       time.Time // when it was listed
 }
 
 // show takes a new list and keeps the cursor on the same target.
-func (p *picker) show(items []bench.Item, problems []string) {
+func (p *picker) show(items []bench.Item, problems []string, at time.Time) {
 	old, had := p.chosen()
-	p.items, p.problems, p.listed, p.asking = items, problems, true, false
+	p.items, p.problems, p.listed, p.asking, p.at = items, problems, true, false, at
 	if !had {
 		return
 	}
@@ -58,34 +61,127 @@ func (p *picker) rows(d *draw) rows {
 		},
 		match: func(i int) string {
 			t := p.items[i]
-			return fmt.Sprintf("%s %s %s %s %s %s", t.Engine, t.Name, t.ID, t.Image, t.State, t.Command)
+			return fmt.Sprintf("%s %s %s %s %s %s %s", t.Engine, t.Namespace, t.Name, t.ID, t.Image, t.State, t.Command)
 		},
 	}
 }
 
-func itemHead(w int) string {
+// pickColumns are the widths of the list's columns on a screen of a width; 0: left out.
+// The command has what is left.
+type pickColumns struct{ engine, name, image, state, command int }
+
+func pickColumnsFor(w int) pickColumns {
+	c := pickColumns{engine: 10}
 	switch {
 	case w < 40:
-		return fit("engine", 7) + " name"
+		c.engine = 7
+		c.name = w - c.engine - 1
+		return c
 	case w < 70:
-		return fit("engine", 7) + " " + fit("name", w-20) + " state"
+		c.state = 11
+		c.name = w - c.engine - c.state - 2
+		return c
+	case w < 110:
+		c.name, c.image, c.state = 20, 18, 11
+	default:
+		c.name, c.image, c.state = 36, 32, 11
 	}
-	return fit("engine", 7) + " " + fit("name", 20) + " " + fit("image", 20) + " " + fit("state", 11) + " command"
+	c.command = w - c.engine - c.name - c.image - c.state - 4
+	return c
+}
+
+// row puts texts into columns.
+func (c pickColumns) row(dots, engine, name, image, state, command string) string {
+	var cells []string
+	for _, x := range []struct {
+		w          int
+		text, tail string
+	}{{c.engine, engine, ""}, {c.name, name, dots}, {c.image, image, dots}, {c.state, state, ""}, {c.command, command, dots}} {
+		if x.w > 0 {
+			cells = append(cells, fit(short(x.text, x.w, x.tail), x.w))
+		}
+	}
+	return strings.TrimRight(strings.Join(cells, " "), " ")
+}
+
+func itemHead(w int) string {
+	return pickColumnsFor(w).row("", "engine", "name", "image", "state", "command")
 }
 
 func itemText(d *draw, t bench.Item, w int) string {
-	engine, name := fit(short(d.clean(t.Engine), 7, ""), 7)+" ", d.clean(t.Name)
+	name := d.clean(t.Name)
 	if name == "" {
 		name = d.clean(t.Ref)
 	}
-	switch {
-	case w < 40:
-		return engine + short(name, w-8, d.dots)
-	case w < 70:
-		return engine + fit(short(name, w-20, d.dots), w-20) + " " + short(d.clean(t.State), 11, "")
+	return pickColumnsFor(w).row(d.dots, d.clean(t.Engine), name, d.clean(t.Image), d.clean(t.State), d.clean(t.Command))
+}
+
+// detailFrom is the height from which on the chosen target's facts are shown.
+const detailFrom = 12
+
+// detail tells of the chosen target what the list has no room for.
+func (p *picker) detail(d *draw, to rect) []string {
+	t, ok := p.chosen()
+	if !ok || to.h < detailFrom || to.w < 40 {
+		return nil
 	}
-	return engine + fit(short(name, 20, d.dots), 20) + " " + fit(short(d.clean(t.Image), 20, d.dots), 20) + " " +
-		fit(short(d.clean(t.State), 11, ""), 11) + " " + short(d.clean(t.Command), w-62, d.dots)
+	lines := []line{say(strong, " %s", detailHead(t, p.at)), say(plainLine, " %s", detailFacts(t)), say(dimLine, " %s", t.Command)}
+	var out []string
+	for _, l := range lines {
+		out = append(out, d.as(l.look).Render(fit(short(d.clean(l.text), to.w, d.dots), to.w)))
+	}
+	return out
+}
+
+// detailHead says which target it is, and since when, as of a time.
+func detailHead(t bench.Item, at time.Time) string {
+	parts := []string{t.Ref}
+	if t.Namespace != "" {
+		parts = append(parts, "namespace "+t.Namespace)
+	}
+	if len(t.ID) > 12 && t.Cgroup != t.ID {
+		parts = append(parts, "id "+t.ID[:12])
+	}
+	if t.Pid != 0 {
+		parts = append(parts, fmt.Sprintf("pid %d", t.Pid))
+	}
+	if !t.Created.IsZero() && at.After(t.Created) {
+		parts = append(parts, "made "+age(at.Sub(t.Created))+" ago")
+	}
+	return strings.Join(parts, "  ")
+}
+
+// detailFacts says how it is confined already.
+func detailFacts(t bench.Item) string {
+	f := t.Facts
+	switch {
+	case f == nil && t.Pid == 0 && t.Engine != "demo" && t.Engine != "run":
+		return "not running: what confines it shows once it runs"
+	case f == nil:
+		return "what confines it shows once it is watched"
+	}
+	nnp := "no"
+	if f.NoNewPrivs {
+		nnp = "yes"
+	}
+	text := fmt.Sprintf("seccomp %s  no_new_privs %s  %s", f.Filter(), nnp, plural(f.Processes, "process"))
+	if f.CgroupVersion != 0 {
+		text += fmt.Sprintf("  cgroup v%d", f.CgroupVersion)
+	}
+	return text + "  caps " + f.Capabilities() // last: it may be long
+}
+
+// age writes how long ago something was: 40s, 12m, 3h, 5d.
+func age(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	}
+	return fmt.Sprintf("%dd", d/(24*time.Hour))
 }
 
 func (p *picker) draw(d *draw, to rect) []string {
@@ -99,7 +195,7 @@ func (p *picker) draw(d *draw, to rect) []string {
 		d.dim.Render(short(intro, to.w, d.dots)),
 		d.title.Render(fit(" "+itemHead(to.w-1), to.w)),
 	}
-	foot := p.foot(d, to)
+	foot := append(p.detail(d, to), p.foot(d, to)...)
 	upper := to
 	upper.h = to.h - len(foot)
 	if shown.n == 0 && upper.h > len(head) {

@@ -136,6 +136,9 @@ struct control {
 	u32 naming;   /* count per process */
 	u32 newcomer; /* the state of a process that comes from outside */
 	u64 seeded;   /* processes that were in the target already */
+	u64 taken_at; /* when the first armed name was met */
+	u32 taken;    /* and whose it was: the others' names no longer count */
+	u32 unused;
 	u8 allow[ABIS][NR];
 };
 
@@ -154,12 +157,13 @@ struct leaf {
 	u8 name[LEAF];
 };
 
-/* Names of cgroups which become the target as soon as they are made. */
+/* Names of cgroups which become the target as soon as they are made. The value
+ * says whose name it is, not 0: one container has several that it may get. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 64);
+	__uint(max_entries, 1024);
 	__type(key, struct leaf);
-	__type(value, u8);
+	__type(value, u32);
 } armed SEC(".maps");
 
 /* For processes in a RUNTIME state: the mount namespace of whoever let them in. */
@@ -776,12 +780,13 @@ int BPF_PROG(on_attach, struct cgroup *to, const char *path, struct task_struct 
 }
 
 /* A new cgroup below the target is the target's; one with an armed name becomes
- * the target before any process can be in it. */
+ * the target before any process can be in it, if none of another owner did. */
 SEC("tp_btf/cgroup_mkdir")
 int BPF_PROG(on_mkdir, struct cgroup *cgrp, const char *path)
 {
 	u64 id = cgrp->kn->id, up;
 	struct leaf leaf = {};
+	u32 *whose;
 	u8 one = 1;
 
 	if (cgrp->root->hierarchy_id != hierarchy)
@@ -789,7 +794,15 @@ int BPF_PROG(on_mkdir, struct cgroup *cgrp, const char *path)
 	up = cgrp->self.parent->cgroup->kn->id;
 	if (!bpf_map_lookup_elem(&cgroups, &up)) {
 		bpf_probe_read_kernel_str(leaf.name, sizeof(leaf.name), cgrp->kn->name);
-		if (!bpf_map_lookup_elem(&armed, &leaf))
+		whose = bpf_map_lookup_elem(&armed, &leaf);
+		if (!whose)
+			return 0;
+		/* No race: the kernel makes one cgroup at a time. */
+		if (!ctl.taken) {
+			ctl.taken_at = bpf_ktime_get_ns();
+			ctl.taken = *whose;
+		}
+		if (ctl.taken != *whose)
 			return 0;
 		ctl.newcomer = RUNTIME; /* a new life begins */
 	}

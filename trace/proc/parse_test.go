@@ -18,9 +18,9 @@ func TestParseStat(t *testing.T) {
 		want     stat
 		bad      bool
 	}{
-		{"plain", "12 (nginx) S" + tail, stat{"nginx", 'S', 1, 4194560, 3}, false},
-		{"brackets in the name", "12 (a) R (b) D" + tail, stat{"a) R (b", 'D', 1, 4194560, 3}, false},
-		{"line break in the name", "12 (a\nb) T" + tail, stat{"a\nb", 'T', 1, 4194560, 3}, false},
+		{"plain", "12 (nginx) S" + tail, stat{"nginx", 'S', 1, 4194560, 3, 100}, false},
+		{"brackets in the name", "12 (a) R (b) D" + tail, stat{"a) R (b", 'D', 1, 4194560, 3, 100}, false},
+		{"line break in the name", "12 (a\nb) T" + tail, stat{"a\nb", 'T', 1, 4194560, 3, 100}, false},
 		{"empty", "", stat{}, true},
 		{"cut after the name", "12 (a)", stat{}, true},
 		{"cut later", "12 (a) S 1 12", stat{}, true},

@@ -77,6 +77,7 @@ type stat struct {
 	ppid    int
 	flags   uint64 // the kernel's PF_*
 	threads int
+	began   uint64 // clock ticks since the host's boot
 }
 
 // The flags of tasks that run no program (include/linux/sched.h).
@@ -93,7 +94,8 @@ func parseStat(b []byte) (stat, error) {
 	if open < 0 || shut < open {
 		return stat{}, errors.New("parse stat: no name in brackets")
 	}
-	// After it: state ppid pgrp session tty tpgid flags … (11 more) num_threads
+	// After it: state ppid pgrp session tty tpgid flags … (10 more) num_threads
+	// itrealvalue starttime
 	f := strings.Fields(string(b[shut+1:]))
 	if len(f) < 18 || len(f[0]) != 1 {
 		return stat{}, errors.New("parse stat: too few fields")
@@ -102,6 +104,9 @@ func parseStat(b []byte) (stat, error) {
 	s.ppid, _ = strconv.Atoi(f[1])
 	s.flags, _ = strconv.ParseUint(f[6], 10, 64)
 	s.threads, _ = strconv.Atoi(f[17])
+	if len(f) > 19 {
+		s.began, _ = strconv.ParseUint(f[19], 10, 64)
+	}
 	return s, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -86,31 +87,44 @@ func within(in proc.Membership, id string) proc.Membership {
 	return out
 }
 
-// upTo is a path up to the first name that has the id in it, "" if none has.
+// upTo is a path up to the first name that is a container's of that id, "" if
+// none is.
 func upTo(path, id string) string {
-	if len(id) < 12 {
-		return ""
+	at := 0
+	for name := range strings.SplitSeq(path, "/") {
+		if at += len(name); slices.Contains(leafsOf(id), name) {
+			return path[:at]
+		}
+		at++ // the slash
 	}
-	at := strings.Index(path, id)
-	if at < 0 {
-		return ""
+	return ""
+}
+
+// leafsOf are the names that engines give to the cgroup of a container, with
+// either cgroup driver.
+func leafsOf(id string) []string {
+	if id == "" {
+		return nil
 	}
-	if end := strings.IndexByte(path[at:], '/'); end >= 0 {
-		return path[:at+end]
+	leafs := []string{id, "libpod-" + id}
+	for _, prefix := range []string{"docker-", "libpod-", "cri-containerd-", "crio-", "nerdctl-"} {
+		leafs = append(leafs, prefix+id+".scope")
 	}
-	return path
+	return leafs
 }
 
 // BootNames returns what to arm the tracer with before a container of an engine
-// is started: the names its cgroup may get, with either cgroup driver, and the
-// v1 controller in whose hierarchy it will be made ("" for v2).
-func BootNames(t Target) (controller string, leafs []string) {
-	leafs = []string{t.ID, "docker-" + t.ID + ".scope"}
+// is started: the names its cgroup may get.
+func BootNames(t Target) []string { return leafsOf(t.ID) }
+
+// BootController is the v1 controller in whose hierarchy engines make cgroups, ""
+// for v2.
+func BootController() string {
 	mounts, err := proc.Mounts()
 	if err != nil {
-		return "", leafs
+		return ""
 	}
-	return bootController(mounts), leafs
+	return bootController(mounts)
 }
 
 // bootController is where engines make cgroups: they go by what is mounted at

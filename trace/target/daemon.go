@@ -11,13 +11,15 @@ import (
 	"syscall"
 
 	"github.com/moby/moby/client"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
-// dialError keeps why the daemon was not reached. The client's own errors drop
+// dialError keeps why an engine was not reached. The clients' own errors drop
 // the cause when they recognise it, so it does not unwrap to one they know.
 type dialError struct{ cause error }
 
-func (e *dialError) Error() string { return "docker daemon not reached" }
+func (e *dialError) Error() string { return "engine not reached" }
 
 // dialer connects to the daemon.
 func dialer(network, address string) func(context.Context, string, string) (net.Conn, error) {
@@ -58,7 +60,7 @@ func (c *boundedConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// daemonError says in one line what to do about an error of the client.
+// daemonError says in one line what to do about an error of a client.
 type daemonError struct {
 	text  string
 	cause error
@@ -67,8 +69,17 @@ type daemonError struct {
 func (e *daemonError) Error() string { return e.text }
 func (e *daemonError) Unwrap() error { return e.cause }
 
-// explain turns the client's errors into one line that says what to do.
-func (d *Docker) explain(ctx context.Context, err error) error {
+// place is where an engine is asked, in the words of its errors.
+type place struct {
+	engine    string // "docker"
+	what      string // what answers there: "docker daemon"
+	at        string // the address
+	elsewhere string // how another address is given
+	group     string // whose members may ask, besides root; "": nobody
+}
+
+// explain turns a client's error into one line that says what to do.
+func (p place) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -80,37 +91,42 @@ func (d *Docker) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		cause = ctx.Err()
 	}
-	return &daemonError{text: d.advice(cause, dial != nil), cause: cause}
+	return &daemonError{text: p.advice(cause, dial != nil), cause: cause}
 }
 
-func (d *Docker) advice(cause error, notReached bool) string {
-	const elsewhere = "another address: --docker-host or DOCKER_HOST"
+func (p place) advice(cause error, notReached bool) string {
 	switch {
 	case errors.Is(cause, context.Canceled):
-		return "docker was not waited for: canceled"
+		return p.engine + " was not waited for: canceled"
 	case errors.Is(cause, context.DeadlineExceeded):
-		return fmt.Sprintf("docker at %s does not answer in time", d.host)
+		return fmt.Sprintf("%s at %s does not answer in time", p.engine, p.at)
+	case errors.Is(cause, fs.ErrPermission) && p.group != "":
+		return fmt.Sprintf("%s at %s may not be used by this user: run as root, or as a member of its group (%s)", p.engine, p.at, p.group)
 	case errors.Is(cause, fs.ErrPermission):
-		return fmt.Sprintf("docker at %s may not be used by this user: run as root, or as a member of its group (docker)", d.host)
+		return fmt.Sprintf("%s at %s may not be used by this user: run as root", p.engine, p.at)
 	case errors.Is(cause, fs.ErrNotExist):
-		return fmt.Sprintf("no docker daemon answers at %s (there is no such socket): is it installed and running? %s", d.host, elsewhere)
+		return fmt.Sprintf("no %s answers at %s (there is no such socket): is it installed and running? %s", p.what, p.at, p.elsewhere)
 	case notReached:
 		var no syscall.Errno
 		if errors.As(cause, &no) {
 			cause = no
 		}
-		return fmt.Sprintf("no docker daemon answers at %s (%s): is it running? %s", d.host, oneLine(cause), elsewhere)
-	case errors.Is(cause, errTooLong):
-		return fmt.Sprintf("docker at %s answers more than %d MiB: that is no list of containers", d.host, maxAnswer>>20)
-	case client.IsErrConnectionFailed(cause):
-		return fmt.Sprintf("what answers at %s does not speak as a docker daemon does (%s)", d.host, oneLine(cause))
+		return fmt.Sprintf("no %s answers at %s (%s): is it running? %s", p.what, p.at, oneLine(cause), p.elsewhere)
+	case errors.Is(cause, errTooLong), status.Code(cause) == codes.ResourceExhausted:
+		return fmt.Sprintf("%s at %s answers more than %d MiB: that is no list of containers", p.engine, p.at, maxAnswer>>20)
+	case client.IsErrConnectionFailed(cause), status.Code(cause) == codes.Unavailable:
+		return fmt.Sprintf("what answers at %s does not speak as a %s does (%s)", p.at, p.what, oneLine(cause))
 	}
-	return "docker: " + oneLine(cause)
+	return p.engine + ": " + oneLine(cause)
 }
 
 // oneLine makes one bounded line of an error whose text a daemon may have sent.
 func oneLine(err error) string {
-	s := strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "Error response from daemon: ")
+	text := err.Error()
+	if st, ok := status.FromError(err); ok {
+		text = st.Message()
+	}
+	s := strings.TrimPrefix(strings.Join(strings.Fields(text), " "), "Error response from daemon: ")
 	const most = 300
 	if len(s) > most {
 		s = s[:most] + "…"
@@ -124,9 +140,11 @@ func (d *Docker) unknown(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if len(list) == 0 {
-		return fmt.Errorf("no container %q: docker has none", cut(name))
-	}
+	return unknown(d.place.engine, name, list, nil, 1)
+}
+
+// someNames are the names of the first ten.
+func someNames(list []Target) string {
 	var names []string
 	for _, t := range list {
 		if len(names) == 10 {
@@ -135,5 +153,5 @@ func (d *Docker) unknown(ctx context.Context, name string) error {
 		}
 		names = append(names, t.Name)
 	}
-	return fmt.Errorf("no container %q: there is %s", cut(name), strings.Join(names, ", "))
+	return strings.Join(names, ", ")
 }

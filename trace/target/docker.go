@@ -11,13 +11,14 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// Docker asks a Docker daemon (19.03 or newer; the API version is negotiated).
-// The caller closes it. A daemon that hangs holds no call up longer than its
-// context; one without a deadline is given five seconds (Start and
-// Restart, which take as long as the container does, are not). Errors are one line.
+// Docker asks a Docker daemon (19.03 or newer; the API version is negotiated),
+// or Podman's service, which speaks the same. The caller closes it. A daemon
+// that hangs holds no call up longer than its context; one without a deadline is
+// given five seconds (Start and Restart, which take as long as the container
+// does, are not). Errors are one line.
 type Docker struct {
-	api  *client.Client
-	host string
+	api   *client.Client
+	place place
 }
 
 const (
@@ -34,18 +35,35 @@ func NewDocker(host string) (*Docker, error) {
 	if host == "" {
 		host = client.DefaultDockerHost
 	}
-	url, err := client.ParseHostURL(host)
-	if err != nil || url.Scheme != "unix" && url.Scheme != "tcp" {
-		return nil, fmt.Errorf("docker address %q: give unix:///PATH or tcp://HOST:PORT", host)
+	return newDocker(place{engine: "docker", what: "docker daemon", at: host,
+		elsewhere: "another address: --docker-host or DOCKER_HOST", group: "docker"},
+		client.WithTLSClientConfigFromEnv(), client.WithAPIVersionFromEnv())
+}
+
+// NewPodman is NewDocker for Podman's service at host; "" means CONTAINER_HOST,
+// else the socket of the system.
+func NewPodman(host string) (*Docker, error) {
+	if host == "" {
+		host = os.Getenv(podmanEnv)
 	}
-	network, address := url.Scheme, url.Host
-	opts := []client.Opt{client.WithTLSClientConfigFromEnv(), client.WithAPIVersionFromEnv(),
-		client.WithHost(host), client.WithDialContext(dialer(network, address))}
+	if host == "" {
+		host = "unix://" + podmanSocket
+	}
+	return newDocker(place{engine: "podman", what: "podman service", at: host,
+		elsewhere: "it is started by systemctl start podman.socket; another address: " + podmanEnv})
+}
+
+func newDocker(p place, opts ...client.Opt) (*Docker, error) {
+	url, err := client.ParseHostURL(p.at)
+	if err != nil || url.Scheme != "unix" && url.Scheme != "tcp" {
+		return nil, fmt.Errorf("%s address %q: give unix:///PATH or tcp://HOST:PORT", p.engine, p.at)
+	}
+	opts = append(opts, client.WithHost(p.at), client.WithDialContext(dialer(url.Scheme, url.Host)))
 	api, err := client.New(opts...)
 	if err != nil {
-		return nil, fmt.Errorf("docker at %s: %w", host, err)
+		return nil, fmt.Errorf("%s at %s: %w", p.engine, p.at, err)
 	}
-	return &Docker{api: api, host: host}, nil
+	return &Docker{api: api, place: p}, nil
 }
 
 // Close ends the connections.
@@ -58,11 +76,11 @@ func (d *Docker) List(ctx context.Context) ([]Target, error) {
 	defer cancel()
 	res, err := d.api.ContainerList(ctx, client.ContainerListOptions{All: true})
 	if err != nil {
-		return nil, d.explain(ctx, err)
+		return nil, d.place.explain(ctx, err)
 	}
 	var out []Target
 	for _, c := range res.Items[:min(len(res.Items), maxContainers)] {
-		t := Target{Engine: "docker", ID: cut(c.ID), Image: cut(c.Image), Command: cut(c.Command),
+		t := Target{Engine: d.place.engine, host: d.place.at, ID: cut(c.ID), Image: cut(c.Image), Command: cut(c.Command),
 			State: cut(string(c.State)), Created: time.Unix(c.Created, 0)}
 		t.Name = t.ID[:min(12, len(t.ID))]
 		if len(c.Names) > 0 {
@@ -86,10 +104,10 @@ func (d *Docker) Inspect(ctx context.Context, nameOrID string) (Target, error) {
 		return Target{}, d.unknown(ctx, nameOrID)
 	}
 	if err != nil {
-		return Target{}, d.explain(ctx, err)
+		return Target{}, d.place.explain(ctx, err)
 	}
 	c := res.Container
-	t := Target{Engine: "docker", ID: cut(c.ID), Name: cut(strings.TrimPrefix(c.Name, "/")), Image: cut(c.Image),
+	t := Target{Engine: d.place.engine, host: d.place.at, ID: cut(c.ID), Name: cut(strings.TrimPrefix(c.Name, "/")), Image: cut(c.Image),
 		Command: cut(strings.Join(append([]string{c.Path}, c.Args...), " "))}
 	if c.Config != nil && c.Config.Image != "" {
 		t.Image = cut(c.Config.Image)
@@ -133,7 +151,7 @@ func containerCgroup(pid int, id string) (string, error) {
 	return "", fmt.Errorf("no cgroup mount shows the cgroup of its process %d", pid)
 }
 
-// isName reports whether Docker could have given a container this name or id.
+// isName reports whether Docker or Podman could have given a container this name or id.
 func isName(s string) bool {
 	if s == "" || len(s) > 255 {
 		return false
@@ -151,7 +169,7 @@ func isName(s string) bool {
 // Start starts a container that is stopped, as it was configured.
 func (d *Docker) Start(ctx context.Context, id string) error {
 	_, err := d.api.ContainerStart(ctx, id, client.ContainerStartOptions{})
-	return d.explain(ctx, err)
+	return d.place.explain(ctx, err)
 }
 
 // Restart stops a container and starts it again, in one request: the daemon
@@ -159,7 +177,7 @@ func (d *Docker) Start(ctx context.Context, id string) error {
 // that is to be removed when it stops is kept.
 func (d *Docker) Restart(ctx context.Context, id string) error {
 	_, err := d.api.ContainerRestart(ctx, id, client.ContainerRestartOptions{})
-	return d.explain(ctx, err)
+	return d.place.explain(ctx, err)
 }
 
 func bounded(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {

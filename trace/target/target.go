@@ -1,11 +1,11 @@
-// Package target finds what can be watched: containers of a Docker daemon,
-// cgroups and process trees, with where each one's processes are.
+// Package target finds what can be watched: containers of Docker, Podman,
+// containerd and CRI runtimes, systemd's units, cgroups and process trees, with
+// where each one's processes are.
 //
 // Names, images and commands come from engines and containers: hostile bytes.
 package target
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,14 +21,18 @@ import (
 // Target is one thing that can be watched. It is a copy: what it says may have
 // changed since.
 type Target struct {
-	Engine  string // "docker", "demo", "run", "cgroup", "process"
-	ID      string
-	Name    string
-	Image   string
-	Command string
-	State   string // "running", "exited", …: the engine's word
-	Created time.Time
-	Pid     int // its first process, in the host's pid namespace; 0: it does not run
+	// Engine is "docker", "podman", "containerd", "cri", "container" (of an
+	// engine that is not known), "demo", "run", "unit", "cgroup" or "process".
+	Engine string
+	ID     string
+	Name   string // of a pod's container, POD/NAME
+	// Namespace is containerd's or Kubernetes'; "" elsewhere.
+	Namespace string
+	Image     string
+	Command   string
+	State     string // "running", "exited", …: the engine's word
+	Created   time.Time
+	Pid       int // its first process, in the host's pid namespace; 0: it does not run
 	// CgroupPath is the absolute path of its cgroup's directory, in the
 	// hierarchy that tells it best from others; "" when it does not run, or is
 	// a process whose cgroup cannot be seen.
@@ -39,19 +43,11 @@ type Target struct {
 	// RanBefore says that a container was started before, so that what only its
 	// very first start does (ownership of folders, databases) is done already.
 	RanBefore bool
-}
+	// Facts are those of a running target that a list tells; nil elsewhere.
+	Facts *Facts
 
-// Ref returns what Resolve finds the target by.
-func (t Target) Ref() string {
-	switch t.Engine {
-	case "docker":
-		return "docker:" + t.Name
-	case "process":
-		return "pid:" + strconv.Itoa(t.Pid)
-	case "demo", "run":
-		return t.Engine
-	}
-	return "cgroup:" + t.CgroupPath
+	host    string // where its engine was asked; "" elsewhere
+	sandbox bool   // it only holds a pod's namespaces: nobody's program
 }
 
 // Pids lists the target's processes as they are now, in the host's pid
@@ -108,7 +104,7 @@ func FromCgroup(path string) (Target, error) {
 		return Target{}, err
 	}
 	name := filepath.Base(path)
-	t := Target{Engine: "cgroup", ID: path, Name: name, State: "empty", CgroupPath: path, SameMountNS: !looksLikeContainer(name)}
+	t := Target{Engine: "cgroup", ID: path, Name: name, State: "empty", CgroupPath: path, SameMountNS: !looksLikeContainer(path)}
 	if len(pids) > 0 {
 		t.Pid, t.State = pids[0], "running"
 		if i, err := proc.Read(t.Pid); err == nil {
@@ -119,14 +115,6 @@ func FromCgroup(path string) (Target, error) {
 		t.Created = st.ModTime()
 	}
 	return t, nil
-}
-
-// looksLikeContainer tells the cgroup names that engines give: the id, or
-// "docker-<id>.scope", "libpod-<id>.scope", "cri-containerd-<id>.scope".
-func looksLikeContainer(name string) bool {
-	name = strings.TrimSuffix(name, ".scope")
-	name = name[strings.LastIndexByte(name, '-')+1:]
-	return len(name) == 64 && strings.Trim(name, "0123456789abcdef") == ""
 }
 
 // cut bounds a text that a container chose.
@@ -145,31 +133,4 @@ func rootCause(err error) error {
 		return p.Err
 	}
 	return err
-}
-
-// Resolve finds a target by "docker:NAME", "pid:N", "cgroup:/PATH", or without a
-// prefix: a number is a pid, an absolute path a cgroup, all else a container's
-// name or id. dockerHost is the daemon's address, "" the environment's.
-func Resolve(ctx context.Context, dockerHost, ref string) (Target, error) {
-	kind, rest, ok := strings.Cut(ref, ":")
-	if !ok || kind != "docker" && kind != "pid" && kind != "cgroup" {
-		kind, rest = "", ref
-	}
-	n, err := strconv.Atoi(rest)
-	switch {
-	case rest == "":
-		return Target{}, errors.New("no target is named: give docker:NAME, pid:N or cgroup:/PATH")
-	case kind == "pid" && (err != nil || n <= 0):
-		return Target{}, fmt.Errorf("%q is not a pid", rest)
-	case kind == "pid", kind == "" && err == nil && n > 0:
-		return FromPid(n)
-	case kind == "cgroup", kind == "" && strings.HasPrefix(rest, "/"):
-		return FromCgroup(rest)
-	}
-	d, err := NewDocker(dockerHost)
-	if err != nil {
-		return Target{}, err
-	}
-	defer d.Close()
-	return d.Inspect(ctx, rest)
 }

@@ -28,7 +28,7 @@ func TestDocker(t *testing.T) {
 	}
 	defer exec.Command("docker", "rm", "-f", name).Run()
 	ctx := context.Background()
-	c, err := Resolve(ctx, "", "docker:"+name)
+	c, err := Find(Hosts{}).Resolve(ctx, "docker:"+name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func testNested(t *testing.T, c Target) {
 	if err := Enter(below, c.Pid); err != nil {
 		t.Fatal(err)
 	}
-	again, err := Resolve(context.Background(), "", c.ID)
+	again, err := Find(Hosts{}).Resolve(context.Background(), c.ID)
 	if err != nil || again.CgroupPath != c.CgroupPath {
 		t.Errorf("got %+v, %v; want %s", again, err, c.CgroupPath)
 	}
@@ -140,7 +140,7 @@ func TestBootNames(t *testing.T) {
 	if _, err := c.Pids(); err == nil || !strings.Contains(err.Error(), "is not running") {
 		t.Errorf("its processes: %v", err)
 	}
-	controller, leafs := BootNames(c)
+	controller, leafs := BootController(), BootNames(c)
 	if err := d.Start(context.Background(), c.ID); err != nil {
 		t.Fatal(err)
 	}

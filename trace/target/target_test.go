@@ -85,7 +85,11 @@ func TestUpTo(t *testing.T) {
 		{"/docker/other", id, ""},
 		{"/", id, ""},
 		{"/docker/", "", ""},
-		{"/a", "a", ""}, // no id is that short
+		{"/x/libpod-" + id + ".scope/container", id, "/x/libpod-" + id + ".scope"},
+		{"/x/libpod-conmon-" + id + ".scope", id, ""},
+		{"/x/" + id + "0", id, ""},
+		{"/default/web/web", "web", "/default/web"},
+		{"/default/webx", "web", ""},
 	}
 	for _, x := range tests {
 		if got := upTo(x.path, x.id); got != x.want {
@@ -103,13 +107,56 @@ func FuzzUpTo(f *testing.F) {
 	})
 }
 
-func TestLooksLikeContainer(t *testing.T) {
+func TestContainerOf(t *testing.T) {
 	id := strings.Repeat("0a", 32)
-	for name, want := range map[string]bool{id: true, "docker-" + id + ".scope": true, "libpod-" + id: true,
-		"nginx.service": false, "speaker-demo-12ab": false, strings.Repeat("g", 64): false} {
-		if looksLikeContainer(name) != want {
-			t.Errorf("%s: not %v", name, want)
+	for _, x := range []struct{ parent, leaf, engine string }{
+		{"docker", id, "docker"},
+		{"system.slice", "docker-" + id + ".scope", "docker"},
+		{"machine.slice", "libpod-" + id + ".scope", "podman"},
+		{"libpod_parent", "libpod-" + id, "podman"},
+		{"machine.slice", "libpod-conmon-" + id + ".scope", ""},
+		{"kubepods-besteffort-podabc.slice", "cri-containerd-" + id + ".scope", "cri"},
+		{"kubepods-burstable-podabc.slice", "crio-" + id + ".scope", "cri"},
+		{"kubepods-burstable-podabc.slice", "crio-conmon-" + id + ".scope", ""},
+		{"pod0123-45", id, "cri"},
+		{"system.slice", "nerdctl-" + id + ".scope", "containerd"},
+		{"system.slice", "other-" + id + ".scope", "container"},
+		{"default", id, "container"},
+		{"system.slice", "nginx.service", ""},
+		{"", "speaker-demo-12ab", ""},
+		{"docker", strings.Repeat("g", 64), ""},
+		{"docker", id[:12], ""},
+		{"docker", "", ""},
+	} {
+		engine, got := containerOf(x.parent, x.leaf)
+		if engine != x.engine || (got == id) != (x.engine != "") {
+			t.Errorf("%s/%s: got %q, %q, want %q", x.parent, x.leaf, engine, got, x.engine)
 		}
+	}
+}
+
+// Where a hierarchy tells no container, another may.
+func TestContainersOf(t *testing.T) {
+	id := strings.Repeat("0a", 32)
+	in := proc.Membership{V1: map[string]string{"pids": "/session", "memory": "/"}, V2: "/libpod_parent/libpod-" + id}
+	if got := containersOf(in, hybrid); len(got) != 1 || got[0].dir != "/sys/fs/cgroup/unified/libpod_parent/libpod-"+id || got[0].engine != "podman" {
+		t.Errorf("got %+v", got)
+	}
+	in.V1["memory"] = "/docker/" + id
+	if got := containersOf(in, hybrid); len(got) != 1 || got[0].dir != "/sys/fs/cgroup/memory/docker/"+id {
+		t.Errorf("got %+v", got)
+	}
+	if got := containersOf(in, nil); got != nil {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// A container in a container is found with the one that it is in.
+func TestContainersIn(t *testing.T) {
+	outer, inner := strings.Repeat("0a", 32), strings.Repeat("0b", 32)
+	got := containersIn("/sys/fs/cgroup/docker/" + outer + "/docker/" + inner + "/x.service")
+	if len(got) != 2 || got[0].dir != "/sys/fs/cgroup/docker/"+outer || got[1].id != inner || filepath.Base(got[1].dir) != inner {
+		t.Errorf("got %+v", got)
 	}
 }
 
@@ -133,7 +180,7 @@ func TestResolveErrors(t *testing.T) {
 		tests = slices.DeleteFunc(tests, func(x struct{ ref, want string }) bool { return x.ref == "pid:2" })
 	}
 	for _, x := range tests {
-		_, err := Resolve(context.Background(), nobody, x.ref)
+		_, err := Find(Hosts{Docker: nobody}).Resolve(context.Background(), x.ref)
 		if err == nil || !strings.Contains(err.Error(), x.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: got %v, want %q", x.ref, err, x.want)
 		}
@@ -163,7 +210,7 @@ func TestFromPid(t *testing.T) {
 	if pids, err := child.Pids(); err != nil || len(pids) != 0 {
 		t.Errorf("a tree that is gone: %v, %v", pids, err)
 	}
-	if again, err := Resolve(context.Background(), "", self.Ref()); err != nil || again.Pid != self.Pid {
+	if again, err := Find(Hosts{}).Resolve(context.Background(), self.Ref()); err != nil || again.Pid != self.Pid {
 		t.Errorf("%s leads to %+v, %v", self.Ref(), again, err)
 	}
 }
@@ -180,7 +227,7 @@ func TestFromThread(t *testing.T) {
 			continue
 		}
 		tried++
-		if _, err := Resolve(context.Background(), "", "pid:"+e.Name()); err == nil || !strings.Contains(err.Error(), "is a thread") {
+		if _, err := Find(Hosts{}).Resolve(context.Background(), "pid:"+e.Name()); err == nil || !strings.Contains(err.Error(), "is a thread") {
 			t.Errorf("thread %s: got %v", e.Name(), err)
 		}
 	}

@@ -13,21 +13,25 @@ import (
 	"speaker/policy"
 	"speaker/session"
 	"speaker/trace"
+	"speaker/trace/target"
 )
 
 // Item is one target that can be picked. Its strings come from engines and
 // containers: they are hostile bytes until the screen has cleaned them.
 type Item struct {
-	Ref     string // what Watch takes: "docker:web", "demo", "pid:1", "cgroup:/path"
-	Engine  string // "docker", "demo", "process", "cgroup"
-	ID      string
-	Name    string
-	Image   string
-	Command string
-	State   string // "running", "exited", …
-	Pid     int    // 0 when not running
-	Created time.Time
-	CanBoot bool // it can be booted again, with the tracer armed before its first call
+	Ref       string // what Watch takes: "docker:web", "demo", "pid:1", "cgroup:/path"
+	Engine    string // "docker", "podman", "cri", "demo", "process", "cgroup", …
+	ID        string
+	Namespace string // Kubernetes' or containerd's
+	Name      string
+	Image     string
+	Command   string
+	State     string // "running", "exited", …
+	Pid       int    // its first process; 0 when not running, or not known
+	Created   time.Time
+	Cgroup    string        // its directory; "" when not running
+	Facts     *target.Facts // nil when not running, or not known
+	CanBoot   bool          // it can be booted again, with the tracer armed before its first call
 }
 
 // Backend finds targets and opens work on them.

@@ -40,7 +40,7 @@ type Options struct {
 	SessionFile string
 	// NoFile keeps recordings in memory only.
 	NoFile bool
-	// DockerHost is the daemon's address; "" means the environment's.
+	// DockerHost is the address of Docker's daemon; "" means the environment's.
 	DockerHost string
 	// SampleRate is the number of samples a second the kernel lets through
 	// per CPU; 0 means the tracer's default.
@@ -63,6 +63,8 @@ type Bench struct {
 	mu    sync.Mutex
 	named bool // SessionFile is used up
 	last  []string
+
+	controller func() string // in whose hierarchy engines make cgroups
 }
 
 // New returns a Bench. Nothing is touched before the first call.
@@ -70,7 +72,7 @@ func New(o Options) *Bench {
 	if o.LoadRate == 0 {
 		o.LoadRate = 20
 	}
-	return &Bench{opt: o}
+	return &Bench{opt: o, controller: target.BootController}
 }
 
 // DefaultSessionDir is $XDG_STATE_HOME/speaker, else ~/.local/state/speaker.
@@ -86,7 +88,7 @@ func DefaultSessionDir() string {
 }
 
 // Targets lists the demo, the command of `speaker run`, what speaker started
-// earlier and is still alive, and Docker's containers.
+// earlier and is still alive, the containers of all engines, and systemd's units.
 func (b *Bench) Targets(ctx context.Context) ([]Item, []string) {
 	var problems []string
 	items := []Item{{Ref: "demo", Engine: "demo", Name: "demo", Image: "(built in)",
@@ -96,11 +98,15 @@ func (b *Bench) Targets(ctx context.Context) ([]Item, []string) {
 			Command: strings.Join(b.opt.Command, " "), State: "not started", CanBoot: true})
 	}
 	items = append(items, leftovers()...)
-	containers, err := b.containers(ctx)
+	found, failed := target.Find(b.hosts()).List(ctx)
+	problems = append(problems, failed...)
+	units, err := target.Units()
 	if err != nil {
 		problems = append(problems, err.Error())
 	}
-	items = append(items, containers...)
+	for _, t := range append(found, units...) {
+		items = append(items, itemOf(t))
+	}
 	if holds, err := apply.FindHolds(); err == nil {
 		for _, h := range holds {
 			problems = append(problems, fmt.Sprintf("a hold is in place on %s (pid %d): speaker hold %s", h.Name, h.Pid, h.Name))
@@ -109,30 +115,11 @@ func (b *Bench) Targets(ctx context.Context) ([]Item, []string) {
 	return items, problems
 }
 
-// containers asks Docker, within two seconds.
-func (b *Bench) containers(ctx context.Context) ([]Item, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	d, err := target.NewDocker(b.opt.DockerHost)
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	list, err := d.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var items []Item
-	for _, t := range list {
-		items = append(items, itemOf(t))
-	}
-	return items, nil
-}
-
 // itemOf is the picker's line for a target.
 func itemOf(t target.Target) Item {
 	return Item{Ref: t.Ref(), Engine: t.Engine, ID: t.ID, Name: t.Name, Image: t.Image, Command: t.Command,
-		State: t.State, Pid: t.Pid, Created: t.Created, CanBoot: t.Engine == "docker"}
+		Namespace: t.Namespace, State: t.State, Pid: t.Pid, Created: t.Created, CanBoot: t.CanStart(),
+		Cgroup: t.CgroupPath, Facts: t.Facts}
 }
 
 // Watch implements Backend.
@@ -150,7 +137,7 @@ func (b *Bench) Watch(ctx context.Context, ref string, boot bool) (Work, error) 
 		return b.bootOwn(ctx, &runStarter{bench: b}, nil)
 	}
 	if boot {
-		return b.bootDocker(ctx, strings.TrimPrefix(ref, "docker:"))
+		return b.bootContainer(ctx, ref)
 	}
 	return b.watchRunning(ctx, ref)
 }
@@ -206,10 +193,12 @@ func fileName(s string) string {
 	return string(out)
 }
 
+func (b *Bench) hosts() target.Hosts { return target.Hosts{Docker: b.opt.DockerHost} }
+
 // resolve finds a running target: one of speaker's own, or what target.Resolve
 // knows.
 func (b *Bench) resolve(ctx context.Context, ref string) (target.Target, error) {
-	t, err := target.Resolve(ctx, b.opt.DockerHost, ref)
+	t, err := target.Find(b.hosts()).Resolve(ctx, ref)
 	if err != nil {
 		return t, err
 	}

@@ -150,21 +150,21 @@ func policyOf(spec policy.Spec) policy.Policy {
 	return policy.Derive(nil, edits)
 }
 
-// bootDocker boots a container with the tracer armed before its first call. One
+// bootContainer boots a container with the tracer armed before its first call. One
 // that runs is stopped and started in one request, which the daemon finishes
 // whatever becomes of speaker: nothing stays down because speaker was killed.
-func (b *Bench) bootDocker(ctx context.Context, ref string) (Work, error) {
-	d, err := target.NewDocker(b.opt.DockerHost)
+func (b *Bench) bootContainer(ctx context.Context, ref string) (Work, error) {
+	engines := target.Find(b.hosts())
+	t, err := engines.Resolve(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	d, err := engines.Starter(t)
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
-	t, err := d.Inspect(ctx, ref)
-	if err != nil {
-		return nil, err
-	}
-	controller, leafs := target.BootNames(t)
-	tr, err := trace.Open(trace.Config{Arm: leafs, Controller: controller, SampleRate: b.opt.SampleRate})
+	tr, err := trace.Open(trace.Config{Arm: target.BootNames(t), Controller: b.controller(), SampleRate: b.opt.SampleRate})
 	if err != nil {
 		return nil, fmt.Errorf("arm for %s: %w", t.Name, err)
 	}
