@@ -118,7 +118,7 @@ var deciding = []struct {
 	{317, 354, 277, 1, 2},         // seccomp: operation, flags
 	{157, 172, 167, 1, 0},         // prctl: option
 	{56, 120, 220, 1, 0},          // clone: flags
-	{435, 435, 435, field | 0, 0}, // clone3: flags
+	{435, 435, 435, field, 0},     // clone3: flags
 	{41, 359, 198, 1, 2},          // socket: domain, type
 	{53, 360, 199, 1, 2},          // socketpair: domain, type
 	{16, 54, 29, 2, 0},            // ioctl: request
