@@ -32,10 +32,8 @@ var eventMarks = map[trace.EventKind]string{
 func (r *Recorder) mark(m Meta, e trace.Event) (Mark, bool) {
 	kind, ok := eventMarks[e.Kind]
 	if e.Kind == trace.EventFreeze {
-		kind, ok = MarkThawed, true
-		if e.Args[0] != 0 {
-			kind = MarkFrozen
-		}
+		r.freezer.told(e.Args[0] != 0)
+		kind, ok = r.freezer.kind(), true
 	}
 	if !ok {
 		return Mark{}, false

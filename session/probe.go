@@ -16,6 +16,8 @@ type Probe interface {
 	// First returns the process whose parent is none of them, 0 when there is
 	// not exactly one.
 	First(pids []int) uint32
+	// Frozen reports whether a process is frozen.
+	Frozen(pid int) bool
 }
 
 // ListenWait is a thread that is asleep on a listening socket. Its strings are

@@ -37,6 +37,12 @@ func (Proc) ListenWaits(pids []int) []ListenWait {
 	return out
 }
 
+// Frozen reports whether a process is frozen, false if that cannot be seen.
+func (Proc) Frozen(pid int) bool {
+	frozen, _ := proc.Frozen(pid)
+	return frozen
+}
+
 // First returns the process of pids whose parent is none of them, 0 when there
 // is not exactly one: of processes that came side by side none is the first.
 func (Proc) First(pids []int) uint32 {

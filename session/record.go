@@ -38,12 +38,13 @@ const maxFailures = 50
 
 // Recorder folds what a Source tells into a session, epoch by epoch.
 type Recorder struct {
-	s      *Session
-	src    Source
-	opts   Options
-	watch  watcher
-	cancel context.CancelFunc
-	done   chan struct{}
+	s       *Session
+	src     Source
+	opts    Options
+	watch   watcher
+	freezer freezer
+	cancel  context.CancelFunc
+	done    chan struct{}
 
 	samples  []trace.Sample
 	events   []trace.Event
@@ -77,6 +78,7 @@ func Record(ctx context.Context, s *Session, w *Writer, src Source, probe Probe,
 	r := &Recorder{
 		s: s, src: src, opts: opts, cancel: cancel, done: make(chan struct{}),
 		watch:   watcher{probe: probe, seen: map[waitKey]bool{}},
+		freezer: freezer{probe: probe},
 		outside: map[uint32]bool{},
 		who:     who{},
 	}
@@ -177,6 +179,9 @@ func (r *Recorder) tick() {
 	}
 	for _, w := range waits {
 		r.s.AddMark(w.mark(meta.Offset(at)))
+	}
+	if r.freezer.look(pids) {
+		r.s.AddMark(Mark{At: meta.Offset(at), Kind: r.freezer.kind()})
 	}
 	r.tables(meta)
 	r.samples = r.src.Samples(r.samples[:0])

@@ -117,6 +117,8 @@ func (p *fakeProbe) ListenWaits(pids []int) (out []ListenWait) {
 	return out
 }
 
+func (p *fakeProbe) Frozen(int) bool { return false }
+
 func (p *fakeProbe) First(pids []int) uint32 {
 	if len(pids) == 0 {
 		return 0
@@ -297,7 +299,10 @@ func TestIdleProbeIsNotAsked(t *testing.T) {
 	}
 }
 
-type countingProbe struct{ asked int }
+type countingProbe struct {
+	asked  int
+	frozen bool
+}
 
 func (p *countingProbe) InFlight([]int) []policy.Call {
 	p.asked++
@@ -306,6 +311,7 @@ func (p *countingProbe) InFlight([]int) []policy.Call {
 
 func (p *countingProbe) ListenWaits([]int) []ListenWait { return nil }
 func (p *countingProbe) First([]int) uint32             { return 0 }
+func (p *countingProbe) Frozen(int) bool                { return p.frozen }
 
 type slowProbe struct{}
 
@@ -318,3 +324,28 @@ func (slowProbe) InFlight([]int) []policy.Call {
 
 func (slowProbe) ListenWaits([]int) []ListenWait { return nil }
 func (slowProbe) First([]int) uint32             { return 0 }
+func (slowProbe) Frozen(int) bool                { return false }
+
+// A v1 freezer is asked now and then, and a change that the kernel told of is not
+// told again.
+func TestFreezerTellsChangesOnce(t *testing.T) {
+	p := &countingProbe{}
+	f := freezer{probe: p}
+	look := func() bool { f.next = time.Time{}; return f.look([]int{1}) }
+	if look() {
+		t.Error("a change at the first look")
+	}
+	p.frozen = true
+	if !look() || f.kind() != MarkFrozen || look() {
+		t.Error("frozen is not told once")
+	}
+	p.frozen = false
+	f.told(false)
+	if look() || f.kind() != MarkThawed {
+		t.Error("what was told is told again")
+	}
+	p.frozen = true
+	if f.look(nil) || f.look([]int{1}) {
+		t.Error("asked too soon, or about nobody")
+	}
+}
