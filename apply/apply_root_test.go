@@ -114,15 +114,68 @@ func TestHoldDenyAllowSeal(t *testing.T) {
 	}
 	s.wants("mkdir", "EPERM")
 	t.Logf("%d requests answered", stop())
-	if found, err := FindHolds(); err != nil || len(found) != 0 {
-		t.Errorf("left: %v %v", found, err)
-	}
+	sealedIsKnown(t)
 	if i, err := proc.Read(st.Keeper); err == nil && i.Comm == "speaker-keeper" && i.State != 'Z' {
 		t.Errorf("the keeper is still there, in state %c", i.State)
 	}
 	proof, err = Prove(within(t), s.pids, testPolicy().NarrowSpec())
 	if err != nil || !proof.OK {
 		t.Errorf("proof of the seal: %v %+v", err, proof)
+	}
+}
+
+// sealedIsKnown looks at what a seal leaves for speakers to come.
+func sealedIsKnown(t *testing.T) {
+	t.Helper()
+	found, err := FindHolds()
+	if err != nil || len(found) != 1 || !found[0].Sealed() || found[0].Alive {
+		t.Fatalf("left: %+v %v", found, err)
+	}
+	start, narrow, err := found[0].Specs()
+	if err != nil || !start.Allow.Equal(narrow.Allow) || start.Notify.Len() == 0 || !narrow.Allow.Equal(testPolicy().Narrow()) {
+		t.Errorf("specs: %v %v %v", start, narrow, err)
+	}
+	if _, err := Attach(found[0].Name); !errors.Is(err, ErrSealed) {
+		t.Errorf("attach: %v", err)
+	}
+}
+
+// A keeper leaves with its target, takes the cgroup along, and End then has
+// nothing to say against it, at whatever moment it is asked.
+func TestEndWithTarget(t *testing.T) {
+	for _, late := range []time.Duration{0, time.Millisecond, 100 * time.Millisecond} {
+		t.Run(late.String(), func(t *testing.T) {
+			ownHolds(t)
+			dir, pids := group(t)
+			l, err := Launch([]string{target(t), "pause"}, LaunchOptions{Cgroup: dir})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan struct{})
+			go func() { _ = l.Wait(); close(ended) }()
+			h, err := StartHold(within(t), "passing", Waiting{Pid: l.Pid, Release: l.Release, Cgroup: dir}, testPolicy())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := h.End(); err == nil {
+				t.Error("the hold of a living target was ended")
+			}
+			_ = unix.Kill(l.Pid, unix.SIGKILL)
+			<-ended
+			time.Sleep(late) // the moment of the question, which waits for nothing
+			if err := h.End(); err != nil {
+				t.Error(err)
+			}
+			if err := h.Deny(); !errors.Is(err, ErrEnded) {
+				t.Errorf("deny: %v", err)
+			}
+			if list, err := pids(); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the cgroup stays, with %v", list)
+			}
+			if found, err := FindHolds(); err != nil || len(found) != 0 {
+				t.Errorf("left: %+v %v", found, err)
+			}
+		})
 	}
 }
 
@@ -164,6 +217,9 @@ func TestKeeperKilled(t *testing.T) {
 				}
 			}
 			s.wants("mkdir", "ENOSYS")
+			if err := h.Allow(); !errors.Is(err, ErrBereft) {
+				t.Errorf("allow: %v", err)
+			}
 			t.Logf("%d requests answered", stop())
 		})
 	}

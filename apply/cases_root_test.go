@@ -44,7 +44,7 @@ func group(t *testing.T) (dir string, pids func() ([]int, error)) {
 			for _, p := range list {
 				_ = unix.Kill(p, unix.SIGKILL)
 			}
-			if len(list) == 0 && os.Remove(dir) == nil {
+			if err := os.Remove(dir); len(list) == 0 && (err == nil || os.IsNotExist(err)) {
 				return
 			}
 		}
@@ -197,15 +197,7 @@ func TestRefusals(t *testing.T) {
 	t.Run("asleep", func(t *testing.T) {
 		dir, pids := group(t)
 		l := run(t, dir, path, "pause")
-		for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-			b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/syscall", l.Pid))
-			if strings.HasPrefix(string(b), "34 ") {
-				break
-			}
-			if time.Now().After(end) {
-				t.Fatalf("it does not pause: %s", b)
-			}
-		}
+		awaitPause(t, l.Pid)
 		call, err := policy.ParseCall("pause")
 		if err != nil {
 			t.Fatal(err)
@@ -225,6 +217,20 @@ func TestRefusals(t *testing.T) {
 			t.Error("nothing was injected without an error")
 		}
 	})
+}
+
+// awaitPause waits until a process sleeps in pause.
+func awaitPause(t *testing.T, pid int) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/syscall", pid))
+		if strings.HasPrefix(string(b), "34 ") {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("it does not pause: %s", b)
+		}
+	}
 }
 
 // state is the letter of a process' state.

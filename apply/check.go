@@ -1,7 +1,10 @@
 package apply
 
 import (
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	"speaker/policy"
 	"speaker/trace/proc"
@@ -38,6 +41,20 @@ type Check struct {
 // Blocked says whether any check refuses.
 func Blocked(checks []Check) bool {
 	return slices.ContainsFunc(checks, func(c Check) bool { return c.Level == Block })
+}
+
+// Refusal returns the checks that refuse as one error; nil when none does.
+func Refusal(checks []Check) error {
+	var why []string
+	for _, c := range checks {
+		if c.Level == Block {
+			why = append(why, fmt.Sprintf("%s: %s (%s)", c.Title, c.Found, c.Remedy))
+		}
+	}
+	if why == nil {
+		return nil
+	}
+	return errors.New("not applied: " + strings.Join(why, "; "))
 }
 
 // subject is what the checks look at: one picture of the target.

@@ -158,7 +158,7 @@ func held(t *testing.T, name string) (*server, *Hold) {
 	t.Helper()
 	ownHolds(t)
 	s := launch(t)
-	h, err := StartHold(within(t), name, s.l.Pid, s.l.Release, testPolicy())
+	h, err := StartHold(within(t), name, Waiting{Pid: s.l.Pid, Release: s.l.Release}, testPolicy())
 	if err != nil {
 		t.Fatal(err)
 	}

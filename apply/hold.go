@@ -22,8 +22,29 @@ type HoldInfo struct {
 	Name  string
 	Pid   int // of the program
 	Mode  keeper.Mode
-	Alive bool // its keeper answers; without it removed calls fail with ENOSYS
+	Alive bool // its keeper answers; without it removed calls fail with ENOSYS, unless it is sealed
+	specs keeper.Specs
 }
+
+// Sealed says that the run filter is permanent, and that nobody has to answer.
+func (i HoldInfo) Sealed() bool { return i.Mode == keeper.Sealed }
+
+// Specs returns what the start filter and the run filter were compiled from.
+func (i HoldInfo) Specs() (start, narrow policy.Spec, err error) {
+	if start, err = specOf(i.specs.Start); err != nil {
+		return start, narrow, err
+	}
+	narrow, err = specOf(i.specs.Narrow)
+	return start, narrow, err
+}
+
+// Why a hold cannot be switched. Errors of Hold's methods and of Attach are
+// these where that is so.
+var (
+	ErrSealed = keeper.ErrSealed
+	ErrBereft = keeper.ErrBereft
+	ErrEnded  = keeper.ErrEnded
+)
 
 // Hold is a two-phase filter in place, with a keeper that answers for it. It
 // holds nothing of ours: it may be dropped, and found again by Attach.
@@ -32,25 +53,37 @@ type Hold struct {
 	NewPriv bool // no_new_privs had to be set at the start
 }
 
-// StartHold puts p's start filter into the program that process pid is about to
-// exec, before its first instruction. pid waits; release lets it go and is
-// called once its exec cannot be missed. Calls that boot alone needs are let
-// through by the keeper until Deny. name (letters, digits, '.', '_', '-') finds
-// the hold again.
+// Waiting is a process that is about to exec a program.
+type Waiting struct {
+	Pid     int
+	Release func() error // lets it go
+	Cgroup  string       // it is in this one with all that it will start; "": it will start nothing
+}
+
+// StartHold puts p's start filter into the program that w is about to exec,
+// before its first instruction; w is released once its exec cannot be missed.
+// Calls that boot alone needs are let through by the keeper until Deny. name
+// (letters, digits, '.', '_', '-') finds the hold again. The keeper removes the
+// cgroup when the target has ended.
 //
-// On an error before release the process still waits, on one after it the
+// On an error before the release the process still waits, on one after it the
 // program may run without the filter: the caller ends it.
-func StartHold(ctx context.Context, name string, pid int, release func() error, p policy.Policy) (*Hold, error) {
+func StartHold(ctx context.Context, name string, w Waiting, p policy.Policy) (*Hold, error) {
 	f, err := policy.Compile(p.StartSpec())
 	if err != nil {
 		return nil, fmt.Errorf("start hold: %w", err)
+	}
+	start, err := json.Marshal(p.StartSpec())
+	if err != nil {
+		return nil, fmt.Errorf("start hold: write policy: %w", err)
 	}
 	narrow, err := json.Marshal(p.NarrowSpec())
 	if err != nil {
 		return nil, fmt.Errorf("start hold: write policy: %w", err)
 	}
-	c := keeper.Config{Dir: keeperDir, Name: name, Pid: pid, Insns: f.Insns, Narrow: narrow, Denials: denials(p)}
-	client, nnp, err := keeper.Start(ctx, c, release)
+	c := keeper.Config{Dir: keeperDir, Name: name, Pid: w.Pid, Cgroup: w.Cgroup, Insns: f.Insns, Denials: denials(p),
+		Specs: keeper.Specs{Start: start, Narrow: narrow}}
+	client, nnp, err := keeper.Start(ctx, c, w.Release)
 	if err != nil {
 		return nil, fmt.Errorf("start hold: %w", err)
 	}
@@ -68,7 +101,8 @@ func denials(p policy.Policy) []keeper.Answer {
 	return out
 }
 
-// FindHolds lists the holds in place on this host.
+// FindHolds lists the holds in place on this host, sealed ones included. It needs
+// root.
 func FindHolds() ([]HoldInfo, error) {
 	found, err := keeper.Find(keeperDir)
 	if err != nil {
@@ -76,12 +110,13 @@ func FindHolds() ([]HoldInfo, error) {
 	}
 	var out []HoldInfo
 	for _, f := range found {
-		out = append(out, HoldInfo{Name: f.Status.Name, Pid: f.Status.Pid, Mode: f.Status.Mode, Alive: !f.Dead})
+		out = append(out, HoldInfo{Name: f.Status.Name, Pid: f.Status.Pid, Mode: f.Status.Mode,
+			Alive: !f.Dead && f.Status.Mode != keeper.Sealed, specs: f.Specs})
 	}
 	return out, nil
 }
 
-// Attach takes up a hold that is in place.
+// Attach takes up a hold that is in place and has its keeper.
 func Attach(name string) (*Hold, error) {
 	c, err := keeper.Attach(keeperDir, name)
 	if err != nil {
@@ -99,8 +134,9 @@ func (h *Hold) Deny() error { return h.client.Set(keeper.Deny) }
 // Allow lets removed calls through again.
 func (h *Hold) Allow() error { return h.client.Set(keeper.Allow) }
 
-// End lets the keeper of a target that is gone leave. While the target lives
-// it refuses: removed calls would turn from held to failing.
+// End waits for the keeper of a target that is gone to leave; that it has left
+// already is no error. While the target lives it refuses: removed calls would
+// turn from held to failing.
 func (h *Hold) End() error {
 	ctx, cancel := context.WithTimeout(context.Background(), keeperLeaves)
 	defer cancel()
@@ -146,13 +182,31 @@ func (h *Hold) Seal(ctx context.Context, pids func() ([]int, error)) (Report, Pr
 
 // Narrow returns the run filter's spec as the keeper was told it at the start.
 func (h *Hold) Narrow() (policy.Spec, error) {
-	var s policy.Spec
 	b, err := h.client.Narrow()
 	if err != nil {
-		return s, err
+		return policy.Spec{}, err
 	}
+	return specOf(b)
+}
+
+func specOf(b json.RawMessage) (policy.Spec, error) {
+	var s policy.Spec
 	if err := json.Unmarshal(b, &s); err != nil {
 		return s, fmt.Errorf("read the keeper's policy: %w", err)
 	}
 	return s, nil
+}
+
+// PolicyOf is a policy whose run filter is spec's. What boot needs beyond it, and
+// why anything is allowed, is not known.
+func PolicyOf(spec policy.Spec) policy.Policy {
+	var edits []policy.Edit
+	for _, c := range spec.Allow.Calls() {
+		edits = append(edits, policy.Edit{Op: policy.OpAllow, Call: c, Phase: policy.Run})
+	}
+	p := policy.Derive(nil, edits)
+	for _, c := range p.Narrow().Minus(spec.Allow).Calls() { // essentials that were denied by hand
+		edits = append(edits, policy.Edit{Op: policy.OpDeny, Call: c, Phase: policy.Run})
+	}
+	return policy.Derive(nil, edits)
 }

@@ -94,7 +94,7 @@ func workbench(dir, holds string) int {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	if _, err := StartHold(ctx, "orphan", l.Pid, l.Release, testPolicy()); err != nil {
+	if _, err := StartHold(ctx, "orphan", Waiting{Pid: l.Pid, Release: l.Release}, testPolicy()); err != nil {
 		fmt.Println(err)
 		return 1
 	}

@@ -15,7 +15,7 @@ func TestHoldRefused(t *testing.T) {
 		ownHolds(t)
 		s := launch(t)
 		for _, name := range []string{"", "../x", "a/b", ".hidden", strings.Repeat("x", 200), "nul\x00", "ümlaut"} {
-			if _, err := StartHold(within(t), name, s.l.Pid, s.l.Release, testPolicy()); err == nil {
+			if _, err := StartHold(within(t), name, Waiting{Pid: s.l.Pid, Release: s.l.Release}, testPolicy()); err == nil {
 				t.Errorf("name %q was taken", name)
 			}
 		}
@@ -27,7 +27,7 @@ func TestHoldRefused(t *testing.T) {
 	t.Run("twice", func(t *testing.T) {
 		s, _ := held(t, "twin")
 		other := launch(t)
-		if _, err := StartHold(within(t), "twin", other.l.Pid, other.l.Release, testPolicy()); err == nil || !strings.Contains(err.Error(), "there is one") {
+		if _, err := StartHold(within(t), "twin", Waiting{Pid: other.l.Pid, Release: other.l.Release}, testPolicy()); err == nil || !strings.Contains(err.Error(), "there is one") {
 			t.Errorf("a second hold of that name: %v", err)
 		}
 		s.wants("mkdir", "ok")
@@ -36,7 +36,7 @@ func TestHoldRefused(t *testing.T) {
 		ownHolds(t)
 		s := launch(t)
 		no := errors.New("no")
-		if _, err := StartHold(within(t), "unreleased", s.l.Pid, func() error { return no }, testPolicy()); !errors.Is(err, no) {
+		if _, err := StartHold(within(t), "unreleased", Waiting{Pid: s.l.Pid, Release: func() error { return no }}, testPolicy()); !errors.Is(err, no) {
 			t.Fatal(err)
 		}
 		for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
@@ -60,7 +60,7 @@ func TestHoldRefused(t *testing.T) {
 		needRoot(t)
 		ownHolds(t)
 		released := false
-		_, err := StartHold(within(t), "nobody", 1<<22-1, func() error { released = true; return nil }, testPolicy())
+		_, err := StartHold(within(t), "nobody", Waiting{Pid: 1<<22 - 1, Release: func() error { released = true; return nil }}, testPolicy())
 		if err == nil || released {
 			t.Errorf("a process that is not there: %v, released %v", err, released)
 		}

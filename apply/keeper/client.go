@@ -8,8 +8,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -139,18 +137,34 @@ func (c Client) Sealed(ctx context.Context) error {
 	return c.awaitEnd(ctx, r.Status.Keeper)
 }
 
-// End tells the keeper of a target that is gone to leave.
+// End waits until the keeper of a target that is gone has left, as it does by
+// itself; one that has left already is no error.
 func (c Client) End(ctx context.Context) error {
-	r, err := c.do("end")
-	if err != nil {
+	had, _ := read(c.dir, c.name) // a keeper that leaves takes it along
+	r, heard := c.ask("end")
+	// The kernel tells the keeper of an end a little after it.
+	for heard == nil && r.Err != "" && !had.lives() && ctx.Err() == nil {
+		time.Sleep(2 * time.Millisecond)
+		r, heard = c.ask("end")
+	}
+	switch {
+	case heard == nil && r.Err != "":
+		return errors.New(r.Err)
+	case heard == nil:
+		return c.awaitEnd(ctx, r.Status.Keeper)
+	}
+	if err := c.awaitEnd(ctx, had.Keeper); err != nil {
 		return err
 	}
-	return c.awaitEnd(ctx, r.Status.Keeper)
+	if err := absence(c.dir, c.name, heard); !errors.Is(err, ErrEnded) {
+		return err
+	}
+	return nil
 }
 
 func (c Client) awaitEnd(ctx context.Context, pid int) error {
 	for {
-		if !alive(pid) {
+		if !keeps(pid) {
 			return nil
 		}
 		select {
@@ -161,17 +175,20 @@ func (c Client) awaitEnd(ctx context.Context, pid int) error {
 	}
 }
 
-// alive says whether a process runs; zombies do not.
-func alive(pid int) bool {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+// do asks the keeper. When it does not answer, the error says why: it is
+// ErrSealed, ErrBereft or ErrEnded where that is so.
+func (c Client) do(op string) (reply, error) {
+	r, err := c.ask(op)
 	if err != nil {
-		return false
+		return r, absence(c.dir, c.name, err)
 	}
-	i := strings.LastIndexByte(string(b), ')')
-	return i < 0 || !strings.HasPrefix(string(b[i+1:]), " Z")
+	if r.Err != "" {
+		return r, errors.New(r.Err)
+	}
+	return r, nil
 }
 
-func (c Client) do(op string) (reply, error) {
+func (c Client) ask(op string) (reply, error) {
 	var r reply
 	conn, err := net.DialTimeout("unix", socketPath(c.dir, c.name), answerWithin)
 	if err != nil {
@@ -185,45 +202,5 @@ func (c Client) do(op string) (reply, error) {
 	if err := json.NewDecoder(conn).Decode(&r); err != nil {
 		return r, fmt.Errorf("hear from keeper of hold %s: %w", c.name, err)
 	}
-	if r.Err != "" {
-		return r, errors.New(r.Err)
-	}
 	return r, nil
-}
-
-// Found is a hold that left traces.
-type Found struct {
-	Status Status
-	Dead   bool // its keeper was killed: removed calls fail with ENOSYS
-}
-
-// Find lists holds. Traces of one whose keeper and program are both gone are
-// cleared away.
-func Find(dir string) ([]Found, error) {
-	paths, err := filepath.Glob(filepath.Join(dir, "*.json"))
-	if err != nil {
-		return nil, fmt.Errorf("list holds: %w", err)
-	}
-	var out []Found
-	for _, p := range paths {
-		b, err := os.ReadFile(p)
-		var s state
-		if err != nil || json.Unmarshal(b, &s) != nil || filepath.Base(p) != s.Name+".json" {
-			continue
-		}
-		if st, err := (Client{dir, s.Name}).Status(); err == nil {
-			out = append(out, Found{Status: st})
-			continue
-		}
-		if alive(s.Keeper) {
-			continue // it is just leaving, or not ours to ask
-		}
-		if alive(s.Pid) {
-			out = append(out, Found{Status: Status{Name: s.Name, Pid: s.Pid}, Dead: true})
-			continue
-		}
-		_ = os.Remove(p)
-		_ = os.Remove(socketPath(dir, s.Name))
-	}
-	return out, nil
 }

@@ -1,7 +1,6 @@
 package keeper
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -25,7 +24,7 @@ func FileName(name string) (string, error) {
 }
 
 func socketPath(dir, name string) string { return filepath.Join(dir, name+".sock") }
-func statePath(dir, name string) string  { return filepath.Join(dir, name+".json") }
+func recordPath(dir, name string) string { return filepath.Join(dir, name+".json") }
 
 // listen makes the socket of a hold. It refuses the name of one that is answered for.
 func listen(dir, name string) (*net.UnixListener, error) {
@@ -52,26 +51,6 @@ func listen(dir, name string) (*net.UnixListener, error) {
 	}
 	return l, nil
 }
-
-// state outlives a keeper that was killed, so that the next speaker can say so.
-type state struct {
-	Name   string
-	Pid    int
-	Keeper int
-}
-
-func writeState(c Config, h *hold) error {
-	b, err := json.Marshal(state{Name: c.Name, Pid: h.pid, Keeper: os.Getpid()})
-	if err == nil {
-		err = os.WriteFile(statePath(c.Dir, c.Name), b, 0o600)
-	}
-	if err != nil {
-		return fmt.Errorf("write state of hold: %w", err)
-	}
-	return nil
-}
-
-func removeState(c Config) { _ = os.Remove(statePath(c.Dir, c.Name)) }
 
 // checkPeer lets only our own user in, and only from our own pid namespace: the
 // root of a container that got hold of the socket stays outside.

@@ -159,6 +159,12 @@ func (h *hold) set(m Mode) {
 	}
 }
 
+func (h *hold) sealed() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.mode == Sealed
+}
+
 func (h *hold) status() Status {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -19,13 +19,16 @@ import (
 // controlFD is a connection to whoever started us; it may break at any time.
 const controlFD = 3
 
+// comm is what a keeper is called among the processes.
+const comm = "speaker-keeper"
+
 // orphaned is how long an exec is still waited for once nobody is there to start it.
 const orphaned = 2 * time.Second
 
 // Main is the `_keeper` process.
 func Main([]string) int {
 	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGTERM, unix.SIGQUIT, unix.SIGPIPE, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGUSR1, unix.SIGUSR2)
-	_ = os.WriteFile("/proc/self/comm", []byte("speaker-keeper"), 0)
+	_ = os.WriteFile("/proc/self/comm", []byte(comm), 0)
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("-900"), 0)
 	unix.CloseOnExec(controlFD)
 	control := os.NewFile(controlFD, "control")
@@ -71,17 +74,29 @@ func keep(ctx context.Context, c Config, say func(progress)) error {
 		return err
 	}
 	defer h.ears.close()
-	if err := writeState(c, h); err != nil {
+	r := record{Name: c.Name, Pid: c.Pid, Cgroup: c.Cgroup, Keeper: os.Getpid(), Mode: Boot, Specs: c.Specs}
+	if err := r.write(c.Dir); err != nil {
 		return err
 	}
-	defer removeState(c)
 	go h.answer(door)
 	say(progress{Held: true, NoNewPrivs: report.NoNewPrivs > 0})
 	err = h.serve()
-	if errors.Is(err, errEnded) || errors.Is(err, os.ErrClosed) {
+	switch {
+	case h.sealed():
+		// The record alone tells from now on what stands there. An old one would
+		// tell something else.
+		r.Mode = Sealed
+		if err := r.write(c.Dir); err != nil {
+			removeRecord(c.Dir, c.Name)
+			return err
+		}
+		return nil
+	case errors.Is(err, errEnded), errors.Is(err, os.ErrClosed):
+		r.removeCgroup(cgroupGoes)
+		removeRecord(c.Dir, c.Name) // the last: who waits for us reads it
 		return nil
 	}
-	return err
+	return err // as if it were killed: the record stays
 }
 
 // answer serves the socket.

@@ -31,11 +31,15 @@ type Config struct {
 	Dir     string // of the socket
 	Name    string // of the hold; a file name
 	Pid     int    // waits to exec the program
+	Cgroup  string // that the target is in, and that goes with it; "" for none
 	Insns   []unix.SockFilter
 	Denials []Answer
-	// Narrow is kept for whoever seals the hold later: a policy.Spec.
-	Narrow json.RawMessage
+	Specs
 }
+
+// Specs are kept for whoever proves or seals the hold later: a policy.Spec of
+// its start filter, and one of the run filter.
+type Specs struct{ Start, Narrow json.RawMessage }
 
 // Answer is the error that a denied call gets; EPERM for those without one.
 type Answer struct {

@@ -135,19 +135,10 @@ func (w *live) takeUp(h apply.HoldInfo) error {
 		return err
 	}
 	w.mu.Lock()
-	w.hold, w.adopted, w.holdSet = hold, true, policyOf(spec)
+	w.hold, w.adopted, w.holdSet = hold, true, apply.PolicyOf(spec)
 	w.applied = map[string]Applied{"boot": HoldBoot, "deny": HoldDeny, "allow": HoldOpen}[string(h.Mode)]
 	w.mu.Unlock()
 	return w.tracer.WatchDenials(true)
-}
-
-// policyOf is a policy whose narrow filter is spec's.
-func policyOf(spec policy.Spec) policy.Policy {
-	var edits []policy.Edit
-	for _, c := range spec.Allow.Calls() {
-		edits = append(edits, policy.Edit{Op: policy.OpAllow, Call: c, Phase: policy.Run})
-	}
-	return policy.Derive(nil, edits)
 }
 
 // bootContainer boots a container with the tracer armed before its first call. One
@@ -273,7 +264,7 @@ func (w *live) letGo(ctx context.Context, p *plan) error {
 			return err
 		}
 	}
-	hold, err := apply.StartHold(ctx, filepath.Base(w.cgroup), w.own.pid, w.own.release, p.policy)
+	hold, err := apply.StartHold(ctx, filepath.Base(w.cgroup), apply.Waiting{Pid: w.own.pid, Release: w.own.release, Cgroup: w.cgroup}, p.policy)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"speaker/apply"
@@ -64,20 +63,6 @@ func (w *live) Preflight(_ context.Context, m apply.Mode) []apply.Check {
 	return apply.Preflight(w.pids, p, m)
 }
 
-// refuse returns the blocking checks as one error.
-func refuse(checks []apply.Check) error {
-	var why []string
-	for _, c := range checks {
-		if c.Level == apply.Block {
-			why = append(why, fmt.Sprintf("%s: %s (%s)", c.Title, c.Found, c.Remedy))
-		}
-	}
-	if why == nil {
-		return nil
-	}
-	return errors.New("not applied: " + strings.Join(why, "; "))
-}
-
 // held returns the policy of the hold in place.
 func (w *live) held() (policy.Policy, error) {
 	w.mu.Lock()
@@ -97,7 +82,7 @@ func (w *live) Hold(ctx context.Context, auto bool) (Work, error) {
 	if !ok {
 		return nil, ErrNoSplit
 	}
-	if err := refuse(apply.Preflight(noPids, w.sess.Policy(sp), apply.ModeHold)); err != nil {
+	if err := apply.Refusal(apply.Preflight(noPids, w.sess.Policy(sp), apply.ModeHold)); err != nil {
 		return nil, err
 	}
 	w.tried("hold", nil, "booting again under the two-phase filter")
@@ -166,7 +151,7 @@ func (w *live) Seal(ctx context.Context) (apply.Proof, error) {
 	if err != nil {
 		return apply.Proof{}, err
 	}
-	if err := refuse(apply.Preflight(w.pids, p, apply.ModeSeal)); err != nil {
+	if err := apply.Refusal(apply.Preflight(w.pids, p, apply.ModeSeal)); err != nil {
 		return apply.Proof{}, err
 	}
 	w.mu.Lock()
@@ -187,7 +172,7 @@ func (w *live) Inject(ctx context.Context) (apply.Report, apply.Proof, error) {
 	if err != nil {
 		return apply.Report{}, apply.Proof{}, err
 	}
-	if err := refuse(apply.Preflight(w.pids, p, apply.ModeInject)); err != nil {
+	if err := apply.Refusal(apply.Preflight(w.pids, p, apply.ModeInject)); err != nil {
 		return apply.Report{}, apply.Proof{}, err
 	}
 	f, err := policy.Compile(p.NarrowSpec())

@@ -1,0 +1,188 @@
+package keeper
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// record is what a hold leaves on disk, for speakers to come: it tells what
+// stands on the target when no keeper does any more, because it was killed or
+// because the hold was sealed.
+type record struct {
+	Name   string
+	Pid    int    // of the program
+	Cgroup string // of the target; "": its processes are Pid alone
+	Keeper int
+	Mode   Mode
+	Specs
+}
+
+// read reads the record of a hold.
+func read(dir, name string) (record, error) {
+	var r record
+	b, err := os.ReadFile(recordPath(dir, name))
+	if err != nil {
+		return r, err
+	}
+	if err := json.Unmarshal(b, &r); err != nil || r.Name != name {
+		return r, fmt.Errorf("read record of hold %s: it is damaged", name)
+	}
+	return r, nil
+}
+
+// write makes or replaces the record, whole.
+func (r record) write(dir string) error {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("write record of hold: %w", err)
+	}
+	path := recordPath(dir, r.Name)
+	if err := os.WriteFile(path+".new", b, 0o600); err != nil {
+		return fmt.Errorf("write record of hold: %w", err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return fmt.Errorf("write record of hold: %w", err)
+	}
+	return nil
+}
+
+func removeRecord(dir, name string) { _ = os.Remove(recordPath(dir, name)) }
+
+// lives says whether any process of the target does.
+func (r record) lives() bool {
+	if r.Cgroup == "" {
+		return alive(r.Pid)
+	}
+	found := false
+	_ = filepath.WalkDir(r.Cgroup, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return nil
+		}
+		b, err := os.ReadFile(filepath.Join(path, "cgroup.procs"))
+		if err == nil && len(b) > 0 {
+			found = true
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return found
+}
+
+// cgroupGoes is how long the last process of a target may take to leave its
+// cgroup: it does a little after its end.
+const cgroupGoes = time.Second
+
+// removeCgroup removes the cgroup of a target that has ended. It fails, rightly,
+// while anybody is in it.
+func (r record) removeCgroup(patience time.Duration) {
+	if r.Cgroup == "" {
+		return
+	}
+	for end := time.Now().Add(patience); errors.Is(os.Remove(r.Cgroup), unix.EBUSY) && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// alive says whether a process runs; zombies do not.
+func alive(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	i := strings.LastIndexByte(string(b), ')')
+	return i < 0 || !strings.HasPrefix(string(b[i+1:]), " Z")
+}
+
+// keeps says whether a process is a keeper: numbers of processes are given anew.
+func keeps(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	return err == nil && string(b) == comm+"\n" && alive(pid)
+}
+
+// Why no keeper answers for a hold.
+var (
+	ErrSealed = errors.New("it is sealed: that is permanent, only the end of its processes takes the filter away")
+	ErrBereft = errors.New("its keeper was killed: removed calls fail with ENOSYS, for good; boot the target again")
+	ErrEnded  = errors.New("it is not in place: its target has ended, and its keeper with it")
+)
+
+// absence says why nobody answered; heard is how that was met with.
+func absence(dir, name string, heard error) error {
+	r, err := read(dir, name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("hold %s: %w", name, ErrEnded)
+	case err != nil:
+		return err
+	case !r.lives():
+		return fmt.Errorf("hold %s: %w", name, ErrEnded)
+	case keeps(r.Keeper): // it is just leaving, or hangs
+		return heard
+	case r.Mode == Sealed:
+		return fmt.Errorf("hold %s: %w", name, ErrSealed)
+	}
+	return fmt.Errorf("hold %s: %w", name, ErrBereft)
+}
+
+// Found is a hold that stands on a target.
+type Found struct {
+	Status Status
+	Specs
+	// Dead says that the keeper was killed: removed calls fail with ENOSYS.
+	// That of a sealed hold has left, which is not this.
+	Dead bool
+}
+
+// ErrPrivate says that holds can be seen by root alone.
+var ErrPrivate = errors.New("only root can list holds")
+
+// Find lists holds. Traces of one whose keeper and target are both gone are
+// cleared away.
+func Find(dir string) ([]Found, error) {
+	names, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case errors.Is(err, fs.ErrPermission):
+		return nil, ErrPrivate
+	case err != nil:
+		return nil, fmt.Errorf("list holds: %w", err)
+	}
+	var out []Found
+	for _, e := range names {
+		name, ok := strings.CutSuffix(e.Name(), ".json")
+		if !ok {
+			continue
+		}
+		r, err := read(dir, name)
+		if err != nil {
+			continue
+		}
+		f := Found{Status: Status{Name: r.Name, Pid: r.Pid, Mode: r.Mode}, Specs: r.Specs}
+		st, err := (Client{dir, name}).Status()
+		switch {
+		case err == nil:
+			f.Status = st
+		case errors.Is(err, ErrSealed):
+		case errors.Is(err, ErrBereft):
+			f.Dead = true
+		case errors.Is(err, ErrEnded):
+			removeRecord(dir, name)
+			_ = os.Remove(socketPath(dir, name))
+			r.removeCgroup(0)
+			continue
+		default:
+			continue // it is just leaving, or not ours to ask
+		}
+		out = append(out, f)
+	}
+	return out, nil
+}
