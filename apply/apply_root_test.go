@@ -140,6 +140,52 @@ func sealedIsKnown(t *testing.T) {
 	}
 }
 
+// Seal makes the checks itself: what they speak against is refused, and the hold
+// is as before.
+func TestSealRefused(t *testing.T) {
+	ownHolds(t)
+	dir, pids := group(t)
+	l, err := Launch([]string{target(t), "pause"}, LaunchOptions{Cgroup: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = l.Wait() }()
+	pause, err := policy.ParseCall("pause")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := testPolicy()
+	p = policy.Derive(policy.Observed{policy.Run: uses(p.Narrow()), policy.Boot: uses(p.Wide())},
+		[]policy.Edit{{Op: policy.OpDeny, Call: pause, Phase: policy.Run}})
+	h, err := StartHold(within(t), "sleeper", Waiting{Pid: l.Pid, Release: l.Release, Cgroup: dir}, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	awaitPause(t, l.Pid)
+	before, err := proc.Read(l.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := h.Seal(within(t), pids); err == nil || !strings.Contains(err.Error(), "pause") {
+		t.Errorf("seal: %v", err)
+	}
+	st, err := h.Status()
+	if err != nil || st.Mode != keeper.Boot {
+		t.Errorf("afterwards: %v %+v", err, st)
+	}
+	if i, err := proc.Read(l.Pid); err != nil || i.Filters != before.Filters {
+		t.Errorf("%d filters before, %d after (%v)", before.Filters, i.Filters, err)
+	}
+}
+
+func uses(s policy.Set) []policy.Use {
+	var out []policy.Use
+	for _, c := range s.Calls() {
+		out = append(out, policy.Use{Call: c, Count: 1})
+	}
+	return out
+}
+
 // A keeper leaves with its target, takes the cgroup along, and End then has
 // nothing to say against it, at whatever moment it is asked.
 func TestEndWithTarget(t *testing.T) {

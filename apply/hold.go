@@ -148,10 +148,14 @@ var ErrNotProved = errors.New("the proof failed, so the keeper stays; the remove
 
 // Seal makes the run filter permanent: it is stacked on every process, proved,
 // and then the keeper closes the listener and leaves. Removed calls are denied
-// from the beginning of it. On a failure the listener stays.
+// from the beginning of it. On a failure the listener stays. What the checks of
+// ModeSeal speak against is refused with their reasons, and nothing changes.
 func (h *Hold) Seal(ctx context.Context, pids func() ([]int, error)) (Report, Proof, error) {
 	spec, err := h.Narrow()
 	if err != nil {
+		return Report{}, Proof{}, fmt.Errorf("seal: %w", err)
+	}
+	if err := Refusal(Preflight(pids, PolicyOf(spec), ModeSeal)); err != nil {
 		return Report{}, Proof{}, fmt.Errorf("seal: %w", err)
 	}
 	f, err := policy.Compile(spec)
