@@ -77,7 +77,8 @@ type State struct {
 	Recording string // path of the session file; "" when not on disk
 	Unsaved   bool   // what the user decided is in memory only
 	RecordErr string // why the session file is not being written ("" when it is)
-	Ended     bool   // the target's last process is gone
+	Ended     bool   // the target's last process is gone, or the work is closed
+	Ends      bool   // closing the work ends the target
 	Applied   Applied
 	InPlace   *policy.Policy // what the filter in place was compiled from; nil while nothing is applied
 	AutoDeny  bool           // hold: the split will be crossed by itself when the evidence is there
@@ -117,9 +118,10 @@ type Work interface {
 	Preflight(ctx context.Context, m apply.Mode) []apply.Check
 	// Hold boots the target again under the two-phase filter (demo and run
 	// targets): all allowed until the split is crossed by CrossSplit or, with
-	// auto, by itself once the split's evidence shows. Like Reboot it ends
-	// this work and returns the new one, which carries on with what this one
-	// learned.
+	// auto, by itself once the split's evidence shows. Like Reboot it returns
+	// the new work and closes this one; the new one carries on with what this
+	// one learned. When it fails this one stays open, with its target ended if it
+	// came to that.
 	Hold(ctx context.Context, auto bool) (Work, error)
 	CrossSplit() error // removed calls are denied from now on; reversible
 	UndoHold() error   // removed calls are allowed again
@@ -138,10 +140,12 @@ type Work interface {
 	SaveAs(path string) error
 	Export(path, format string, phase policy.Phase) error
 
-	// Reboot starts a new recording of the same target from its first call.
-	// The work ends and the new one is returned.
+	// Reboot starts a new recording of the same target from its first call,
+	// with nothing applied and nothing learned; the edits are carried over.
+	// What becomes of this work is as with Hold.
 	Reboot(ctx context.Context) (Work, error)
-	// Close ends the watching, and the session file. A demo that nothing is
-	// applied to is stopped; anything else lives on.
+	// Close ends the watching, and the session file. A target that was started
+	// here (the demo, a command) and that nothing is applied to is ended, see
+	// State.Ends; anything else lives on. Nothing can be decided afterwards.
 	Close() error
 }

@@ -21,6 +21,7 @@ var (
 	ErrNotDemo   = errors.New("only the demo has an administrative request")
 	ErrFile      = errors.New("this is a saved session: there is no live target to do that to")
 	ErrCannotRun = errors.New("this target was not started by speaker, so it cannot be booted under the two-phase filter; inject the run filter instead (I)")
+	ErrClosed    = errors.New("this is no longer watched: its session is closed")
 	ErrNoSplit   = errors.New("no split yet: accept the proposal (a) or set one by hand")
 )
 
@@ -129,15 +130,15 @@ func (b *Bench) Watch(ctx context.Context, ref string, boot bool) (Work, error) 
 	}
 	switch ref {
 	case "demo":
-		return b.bootOwn(ctx, &demoStarter{bench: b}, nil)
+		return b.bootOwn(ctx, &demoStarter{bench: b})
 	case "run":
 		if len(b.opt.Command) == 0 {
 			return nil, errors.New("nothing to run: give a command after --")
 		}
-		return b.bootOwn(ctx, &runStarter{bench: b}, nil)
+		return b.bootOwn(ctx, &runStarter{bench: b})
 	}
 	if boot {
-		return b.bootContainer(ctx, ref)
+		return b.bootContainer(ctx, ref, nil)
 	}
 	return b.watchRunning(ctx, ref)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"speaker/policy"
@@ -19,6 +20,7 @@ type desk struct {
 	writer *session.Writer // nil: not on disk
 	path   string
 
+	closed   atomic.Bool
 	pmu      sync.Mutex
 	problems []string
 }
@@ -61,8 +63,20 @@ func (d *desk) state() State {
 	return s
 }
 
+// open is ErrClosed once the file is closed: what is decided then would be
+// nowhere.
+func (d *desk) open() error {
+	if d.closed.Load() {
+		return ErrClosed
+	}
+	return nil
+}
+
 // SetSplit implements Work.
 func (d *desk) SetSplit(at, stop time.Duration) error {
+	if err := d.open(); err != nil {
+		return err
+	}
 	length := d.sess.Length()
 	if at < 0 || at > length {
 		return fmt.Errorf("split at %s lies outside the recording (0 to %s)", at, length)
@@ -76,6 +90,9 @@ func (d *desk) SetSplit(at, stop time.Duration) error {
 
 // Accept implements Work.
 func (d *desk) Accept() error {
+	if err := d.open(); err != nil {
+		return err
+	}
 	sp, ok := d.sess.Propose(d.sess.Length())
 	if !ok {
 		return fmt.Errorf("no split to propose: %s", sp.How)
@@ -110,13 +127,16 @@ func (d *desk) takeStop() bool {
 
 // Mark implements Work.
 func (d *desk) Mark(text string) error {
+	if err := d.open(); err != nil {
+		return err
+	}
 	d.sess.AddMark(session.Mark{At: d.sess.Length(), Kind: session.MarkUser, Text: text})
 	return nil
 }
 
 // Edit implements Work.
 func (d *desk) Edit(e policy.Edit) error {
-	if err := e.Check(); err != nil {
+	if err := errors.Join(d.open(), e.Check()); err != nil {
 		return err
 	}
 	if e.At.IsZero() {
@@ -128,6 +148,9 @@ func (d *desk) Edit(e policy.Edit) error {
 
 // UndoEdit implements Work.
 func (d *desk) UndoEdit() error {
+	if err := d.open(); err != nil {
+		return err
+	}
 	if !d.sess.UndoEdit() {
 		return errors.New("no edit to undo")
 	}
@@ -136,6 +159,9 @@ func (d *desk) UndoEdit() error {
 
 // RedoEdit implements Work.
 func (d *desk) RedoEdit() error {
+	if err := d.open(); err != nil {
+		return err
+	}
 	if !d.sess.RedoEdit() {
 		return errors.New("no edit to redo")
 	}
@@ -166,6 +192,7 @@ func (d *desk) tried(kind string, err error, text string) {
 
 // close ends the session's file.
 func (d *desk) close() error {
+	d.closed.Store(true)
 	if d.writer == nil {
 		return nil
 	}

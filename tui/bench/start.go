@@ -17,6 +17,7 @@ import (
 // tracer and a filter are in place before the program's first call.
 type starter interface {
 	name() string
+	engine() string
 	start(ctx context.Context, cgroup string) (*started, error)
 }
 
@@ -30,7 +31,8 @@ type started struct {
 
 type demoStarter struct{ bench *Bench }
 
-func (*demoStarter) name() string { return "demo" }
+func (*demoStarter) name() string   { return "demo" }
+func (*demoStarter) engine() string { return "demo" }
 
 func (s *demoStarter) start(_ context.Context, cgroup string) (*started, error) {
 	c, err := sample.Start(sample.Options{Cgroup: cgroup, Output: s.bench.opt.Output})
@@ -42,7 +44,8 @@ func (s *demoStarter) start(_ context.Context, cgroup string) (*started, error) 
 
 type runStarter struct{ bench *Bench }
 
-func (s *runStarter) name() string { return filepath.Base(s.bench.opt.Command[0]) }
+func (s *runStarter) name() string   { return filepath.Base(s.bench.opt.Command[0]) }
+func (s *runStarter) engine() string { return "run" }
 
 func (s *runStarter) start(_ context.Context, cgroup string) (*started, error) {
 	o := s.bench.opt

@@ -4,21 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"speaker/apply"
 	"speaker/policy"
 	"speaker/session"
 )
-
-// plan is what a boot under the two-phase filter carries over from the
-// recording that it was made from.
-type plan struct {
-	policy  policy.Policy
-	learned policy.Observed
-	edits   []policy.Edit
-	auto    bool
-}
 
 // decided returns the policy at the current split, or ErrNoSplit.
 func (d *desk) decided() (policy.Policy, error) {
@@ -75,6 +65,9 @@ func (w *live) held() (policy.Policy, error) {
 
 // Hold implements Work.
 func (w *live) Hold(ctx context.Context, auto bool) (Work, error) {
+	if err := w.changeable(); err != nil {
+		return nil, err
+	}
 	if w.starter == nil {
 		return nil, ErrCannotRun
 	}
@@ -86,33 +79,38 @@ func (w *live) Hold(ctx context.Context, auto bool) (Work, error) {
 		return nil, err
 	}
 	w.tried("hold", nil, "booting again under the two-phase filter")
-	if err := w.endOwn(ctx); err != nil {
-		return nil, err
-	}
-	w.handOver()
-	// Only now is it known what a clean stop needs.
-	sp, _ = w.sess.Split()
-	return w.bench.bootOwn(ctx, w.starter, &plan{policy: w.sess.Policy(sp), learned: w.sess.Observed(sp),
-		edits: w.sess.Edits(), auto: auto})
+	return w.again(ctx, "hold", func() *plan {
+		// Only now is it known what a clean stop needs.
+		sp, _ := w.sess.Split()
+		return &plan{policy: w.sess.Policy(sp), learned: w.sess.Observed(sp), auto: auto}
+	})
 }
 
 func noPids() ([]int, error) { return nil, nil }
 
+// changeable is an error when nothing may be done to the target.
+func (w *live) changeable() error {
+	return w.desk.open()
+}
+
 // Reboot implements Work.
 func (w *live) Reboot(ctx context.Context) (Work, error) {
-	if w.starter == nil {
-		ref := w.State().Item.Ref
-		if !w.State().Item.CanBoot {
-			return nil, errors.New("only containers of an engine, the demo and commands started here can be booted again")
-		}
-		w.handOver()
-		return w.bench.Watch(ctx, ref, true)
-	}
-	if err := w.endOwn(ctx); err != nil {
+	if err := w.changeable(); err != nil {
 		return nil, err
 	}
-	w.handOver()
-	return w.bench.bootOwn(ctx, w.starter, nil)
+	if w.starter != nil {
+		return w.again(ctx, "boot", func() *plan { return nil })
+	}
+	item := w.State().Item
+	if !item.CanBoot {
+		return nil, errors.New("only containers of an engine, the demo and commands started here can be booted again")
+	}
+	n, err := w.bench.bootContainer(ctx, item.Ref, w)
+	if err != nil {
+		w.problem("boot: " + err.Error())
+		return nil, err
+	}
+	return n, nil
 }
 
 // CrossSplit implements Work.
@@ -130,6 +128,9 @@ func (w *live) UndoHold() error {
 }
 
 func (w *live) switchHold(kind string, to Applied, do func(*apply.Hold) error, said string) error {
+	if err := w.changeable(); err != nil {
+		return err
+	}
 	w.mu.Lock()
 	hold := w.hold
 	w.autoDeny = false
@@ -147,6 +148,9 @@ func (w *live) switchHold(kind string, to Applied, do func(*apply.Hold) error, s
 
 // Seal implements Work.
 func (w *live) Seal(ctx context.Context) (apply.Proof, error) {
+	if err := w.changeable(); err != nil {
+		return apply.Proof{}, err
+	}
 	p, err := w.held()
 	if err != nil {
 		return apply.Proof{}, err
@@ -168,6 +172,9 @@ func (w *live) Seal(ctx context.Context) (apply.Proof, error) {
 
 // Inject implements Work.
 func (w *live) Inject(ctx context.Context) (apply.Report, apply.Proof, error) {
+	if err := w.changeable(); err != nil {
+		return apply.Report{}, apply.Proof{}, err
+	}
 	p, err := w.decided()
 	if err != nil {
 		return apply.Report{}, apply.Proof{}, err
@@ -239,32 +246,4 @@ func (w *live) setProved(p policy.Policy) {
 	w.mu.Lock()
 	w.holdSet = p
 	w.mu.Unlock()
-}
-
-// endOwn ends a target of speaker's own that is about to be booted again.
-func (w *live) endOwn(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
-	if err := w.stopOwn(ctx); err != nil {
-		return fmt.Errorf("stop %s: %w", w.item.Name, err)
-	}
-	if w.hold != nil {
-		return w.hold.End()
-	}
-	return nil
-}
-
-// stopOwn stops a target of speaker's own. Its stop is marked, so that what it
-// calls then is a phase of its own.
-func (w *live) stopOwn(ctx context.Context) error {
-	if w.load != nil {
-		w.load.Stop()
-	}
-	at := w.sess.Length()
-	w.sess.AddMark(session.Mark{At: at, Kind: session.MarkStop, Text: "speaker stops it"})
-	if sp, ok := w.sess.Split(); ok && sp.Stop == 0 && at > sp.At {
-		sp.Stop = at
-		w.sess.AddSplit(sp)
-	}
-	return w.own.stop(ctx)
 }

@@ -58,7 +58,7 @@ func (w *live) look() {
 	w.would, w.joined, w.denied, w.status = would, joined, denied, status
 	// A container may take long to start, and a command may live for a moment.
 	w.begun = w.begun || alive || len(w.sess.Discoveries()) > 0
-	w.ended = w.begun && !alive
+	w.ended = w.stopped || w.begun && !alive
 	auto, ended, load := w.autoDeny, w.ended, w.load
 	w.mu.Unlock()
 	if ended && load != nil {
@@ -100,7 +100,8 @@ func (w *live) State() State {
 	defer w.mu.Unlock()
 	s := w.desk.state()
 	s.Mode, s.Item, s.Applied, s.AutoDeny = Live, w.item, w.applied, w.autoDeny
-	s.Ended, s.DryRun, s.ByProcess, s.Hold = w.ended, w.dryRun, w.naming, w.status
+	s.Ended, s.DryRun, s.ByProcess, s.Hold = w.ended || w.closed.Load(), w.dryRun, w.naming, w.status
+	s.Ends = w.own != nil && w.applied == Nothing && !s.Ended
 	s.WouldDeny, s.Joined, s.Denied = w.would, w.joined, w.denied
 	s.Phase = w.phase()
 	if w.applied != Nothing {
@@ -135,6 +136,9 @@ func (w *live) phase() policy.Phase {
 
 // Reload implements Work.
 func (w *live) Reload() (string, error) {
+	if err := w.changeable(); err != nil {
+		return "", err
+	}
 	if w.own == nil || w.own.demo == nil {
 		return "", ErrNotDemo
 	}
@@ -149,13 +153,9 @@ func (w *live) Reload() (string, error) {
 // Close implements Work. The order matters: the recorder reads the tracer, and
 // the file takes the last epoch.
 func (w *live) Close() error {
-	w.mu.Lock()
-	if w.closed {
-		w.mu.Unlock()
+	if !w.closing.CompareAndSwap(false, true) {
 		return nil
 	}
-	w.closed = true
-	w.mu.Unlock()
 	w.stopBg()
 	w.bg.Wait()
 	var errs []error
@@ -166,7 +166,7 @@ func (w *live) Close() error {
 	errs = append(errs, w.rec.Stop(), w.tracer.Close())
 	if err := w.desk.close(); err != nil {
 		errs = append(errs, err)
-	} else if w.path != "" {
+	} else if w.path != "" && !w.abandoned {
 		w.bench.farewell("session saved: " + w.path)
 	}
 	if w.cgroup != "" {

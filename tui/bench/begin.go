@@ -1,0 +1,113 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"speaker/session"
+	"speaker/trace"
+	"speaker/trace/target"
+)
+
+// prepare makes the session of a new recording of t, and its file. That is done
+// before anything is done to a target: one is not restarted for a recording
+// that cannot be kept.
+func (b *Bench) prepare(t target.Target, startSeen bool) (*desk, error) {
+	now := time.Now()
+	d := newDesk(session.New(metaOf(t, b.opt.Tool, startSeen, now)))
+	path, err := b.sessionPath(t.Name, now)
+	if err != nil || path == "" {
+		return d, err
+	}
+	if d.writer, err = session.Create(path, d.sess.Meta()); err != nil {
+		return nil, err
+	}
+	d.path = path
+	return d, nil
+}
+
+// discard removes the file of a recording that came to nothing.
+func (b *Bench) discard(d *desk) {
+	if d.path == "" {
+		return
+	}
+	_ = d.close()
+	_ = os.Remove(d.path)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.named = b.named && d.path != b.opt.SessionFile // the next recording may have it
+}
+
+// abandon closes a work that came to nothing.
+func (w *live) abandon() {
+	w.abandoned = true
+	w.Close()
+	w.bench.discard(w.desk)
+}
+
+// begin starts the recording of a target whose tracer is open; the work closes
+// it. The time of the recording begins now.
+func (b *Bench) begin(d *desk, t target.Target, item Item, tr *trace.Tracer) *live {
+	w := &live{desk: d, bench: b, item: item, target: t, tracer: tr, applied: Nothing}
+	ctx, cancel := context.WithCancel(context.Background())
+	w.stopBg = cancel
+	w.rec = session.Record(ctx, d.sess, d.writer, fromNow(tr), session.Proc{}, session.Options{})
+	w.bg.Add(1)
+	go func() { defer w.bg.Done(); w.watch(ctx) }()
+	return w
+}
+
+// open prepares and begins a recording.
+func (b *Bench) open(t target.Target, item Item, tr *trace.Tracer) (*live, error) {
+	d, err := b.prepare(t, tr.StartSeen())
+	if err != nil {
+		return nil, err
+	}
+	return b.begin(d, t, item, tr), nil
+}
+
+// latecomer is a tracer that was open for a while before its recording begins.
+// What the target called meanwhile is in the first snapshot.
+type latecomer struct {
+	*trace.Tracer
+	first *trace.Snapshot
+}
+
+// fromNow cuts the time in which nothing was called off a tracer, for an armed
+// one waits for as long as a container takes to stop.
+func fromNow(tr *trace.Tracer) session.Source {
+	s, err := tr.Snapshot()
+	if err != nil || len(s.Rows) == 0 {
+		return tr
+	}
+	s.Start = s.Rows[0].First
+	for _, r := range s.Rows {
+		s.Start = min(s.Start, r.First)
+	}
+	return &latecomer{tr, &s}
+}
+
+// Snapshot implements session.Source.
+func (l *latecomer) Snapshot() (trace.Snapshot, error) {
+	if s := l.first; s != nil {
+		l.first = nil
+		return *s, nil
+	}
+	return l.Tracer.Snapshot()
+}
+
+// takeOver carries the edits of the recording before over into this one.
+func (w *live) takeOver(old *live) error {
+	edits := old.sess.Edits()
+	for _, e := range edits {
+		if err := w.Edit(e); err != nil {
+			return err
+		}
+	}
+	if n := len(edits); n > 0 {
+		w.problem(fmt.Sprintf("edits carried over from the recording before: %d", n))
+	}
+	return nil
+}
