@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"speaker/apply"
 	"speaker/policy"
 	"speaker/session"
 	"speaker/tui/bench"
@@ -56,6 +57,15 @@ func hold(t *testing.T, w bench.Work) bench.Work {
 	return n
 }
 
+// becomes waits until what is applied is as wanted.
+func becomes(t *testing.T, w bench.Work, want bench.Applied) {
+	t.Helper()
+	eventually(t, string(want), func() (bool, string) {
+		s := w.State()
+		return s.Applied == want, string(s.Applied)
+	})
+}
+
 // From every state of a hold the target boots again, held or bare; the edits come
 // along, and the work before is over.
 func TestBootAgain(t *testing.T) {
@@ -70,6 +80,7 @@ func TestBootAgain(t *testing.T) {
 		{"boot", func(*testing.T, bench.Work) {}, false},
 		{"deny", func(t *testing.T, w bench.Work) { do(t, w.CrossSplit) }, true},
 		{"undone", func(t *testing.T, w bench.Work) { do(t, w.CrossSplit); do(t, w.UndoHold) }, true},
+		{"bereft", func(t *testing.T, w bench.Work) { killKeeper(t, w); becomes(t, w, bench.Bereft) }, false},
 		{"sealed", func(t *testing.T, w bench.Work) {
 			if p, err := w.Seal(soon(t)); err != nil || !p.OK {
 				t.Fatalf("%v %v", err, p.Text)
@@ -111,6 +122,14 @@ func TestBootAgain(t *testing.T) {
 func do(t *testing.T, f func() error) {
 	t.Helper()
 	if err := f(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func killKeeper(t *testing.T, w bench.Work) {
+	t.Helper()
+	eventually(t, "the keeper's number", func() (bool, string) { return w.State().Hold != nil, "" })
+	if err := syscall.Kill(w.State().Hold.Keeper, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -183,4 +202,50 @@ func TestBootAgainFails(t *testing.T) {
 	if left, err := filepath.Glob(filepath.Join(sessions, "*")); err != nil || len(left) != 1 {
 		t.Errorf("sessions: %v %v", left, err)
 	}
+}
+
+// What another shell does to a hold is on the screen, and what an earlier speaker
+// left is known to the next.
+func TestSwitchedElsewhere(t *testing.T) {
+	w := demo(t, bench.Options{})
+	decide(t, w)
+	w = hold(t, w)
+	if err := acceptWhenReady(w, 0); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the hold's status", func() (bool, string) { return w.State().Hold != nil, "" })
+	name := w.State().Hold.Name
+	cgroup := own(t)[name]
+	output(t, speaker(t, "hold", name, "deny"))
+	becomes(t, w, bench.HoldDeny)
+	output(t, speaker(t, "hold", name, "allow"))
+	becomes(t, w, bench.HoldOpen)
+	later := watchAgain(t, cgroup.CgroupPath, bench.HoldOpen)
+	output(t, speaker(t, "hold", name, "seal"))
+	becomes(t, w, bench.Sealed)
+	becomes(t, later, bench.Sealed)
+	for _, f := range []func() error{w.UndoHold, w.CrossSplit, later.UndoHold} {
+		if err := f(); !errors.Is(err, apply.ErrSealed) {
+			t.Errorf("after the seal: %v", err)
+		}
+	}
+	watchAgain(t, cgroup.CgroupPath, bench.Sealed)
+}
+
+// watchAgain watches what an earlier speaker left as a new one does, and proves
+// it.
+func watchAgain(t *testing.T, cgroup string, want bench.Applied) bench.Work {
+	t.Helper()
+	w, err := bench.New(bench.Options{NoFile: true}).Watch(soon(t), "cgroup:"+cgroup, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	if s := w.State(); s.Applied != want || s.FiltersBefore == 0 || s.Ends {
+		t.Errorf("applied %s, %d filters from before, ends %v", s.Applied, s.FiltersBefore, s.Ends)
+	}
+	if p, err := w.Prove(soon(t)); err != nil || !p.OK {
+		t.Errorf("%v %v", err, p.Text)
+	}
+	return w
 }

@@ -62,6 +62,7 @@ const (
 	HoldBoot Applied = "hold: boot (all allowed)"
 	HoldDeny Applied = "hold: run (removed calls denied)"
 	HoldOpen Applied = "hold: undone (all allowed)"
+	Bereft   Applied = "keeper killed (removed calls fail, ENOSYS)" // a hold that nobody answers for
 	Sealed   Applied = "sealed"
 	Injected Applied = "injected"
 )
@@ -80,11 +81,15 @@ type State struct {
 	Ended     bool   // the target's last process is gone, or the work is closed
 	Ends      bool   // closing the work ends the target
 	Applied   Applied
-	InPlace   *policy.Policy // what the filter in place was compiled from; nil while nothing is applied
-	AutoDeny  bool           // hold: the split will be crossed by itself when the evidence is there
-	Hold      *apply.Status
-	DryRun    bool
-	ByProcess bool // calls are counted per process too
+	// FiltersBefore is how many seccomp filters were on the target's processes
+	// when the watching began, on that with the most: an engine's profile, or
+	// what was applied before and is not known of here.
+	FiltersBefore int
+	InPlace       *policy.Policy // what the filter in place was compiled from; nil while nothing is applied
+	AutoDeny      bool           // hold: the split will be crossed by itself when the evidence is there
+	Hold          *apply.Status
+	DryRun        bool
+	ByProcess     bool // calls are counted per process too
 	// Dry run: what was called since it began and the run set of now does not
 	// have, by call and process. Joined is what it did not have and has by now,
 	// because it was seen in run, or by an edit.

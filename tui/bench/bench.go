@@ -110,7 +110,11 @@ func (b *Bench) Targets(ctx context.Context) ([]Item, []string) {
 	}
 	if holds, err := apply.FindHolds(); err == nil {
 		for _, h := range holds {
-			problems = append(problems, fmt.Sprintf("a hold is in place on %s (pid %d): speaker hold %s", h.Name, h.Pid, h.Name))
+			what := "a hold is in place on"
+			if h.Sealed() {
+				what = "the run filter is sealed on"
+			}
+			problems = append(problems, fmt.Sprintf("%s %s (pid %d): speaker hold %s", what, h.Name, h.Pid, h.Name))
 		}
 	}
 	return items, problems

@@ -201,6 +201,7 @@ func (w *live) letGo(ctx context.Context, p *plan) error {
 	}
 	w.mu.Lock()
 	w.hold, w.holdSet, w.applied, w.autoDeny = hold, p.policy, HoldBoot, p.auto
+	w.start, w.narrow = p.policy.StartSpec(), p.policy.NarrowSpec()
 	w.mu.Unlock()
 	return w.tracer.WatchDenials(true)
 }
@@ -238,10 +239,10 @@ func (w *live) endOwn(ctx context.Context) error {
 		return fmt.Errorf("stop %s: %w", w.item.Name, err)
 	}
 	w.mu.Lock()
-	hold := w.hold
+	hold, applied := w.hold, w.applied
 	w.stopped, w.ended, w.autoDeny = true, true, false
 	w.mu.Unlock()
-	if hold != nil {
+	if hold != nil && applied != Sealed && applied != Bereft {
 		if err := hold.End(); err != nil {
 			w.problem("the keeper stays: " + err.Error())
 		}

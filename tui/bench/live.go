@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -13,6 +12,7 @@ import (
 	"speaker/sample"
 	"speaker/session"
 	"speaker/trace"
+	"speaker/trace/proc"
 	"speaker/trace/target"
 )
 
@@ -27,6 +27,7 @@ type live struct {
 	own     *started
 	tracer  *trace.Tracer
 	rec     *session.Recorder
+	filters int // seccomp filters that were there before us
 	stopBg  context.CancelFunc
 	bg      sync.WaitGroup
 
@@ -36,10 +37,13 @@ type live struct {
 
 	mu       sync.Mutex // guards what follows
 	target   target.Target
-	hold     *apply.Hold
-	holdSet  policy.Policy // what the filter in place was compiled from
-	adopted  bool          // the hold is an earlier speaker's: holdSet is its run set alone
+	hold     *apply.Hold   // nil: none, or none that anybody answers for
+	holdSet  policy.Policy // of the filter in place; of an earlier speaker's, the run set alone
+	start    policy.Spec   // of a hold's filter
+	narrow   policy.Spec   // of the run filter that stands, or will
 	applied  Applied
+	switches int // how often applied was changed by us
+	busy     int // changes of it by us that are under way
 	autoDeny bool
 	dryRun   bool
 	naming   bool // calls are counted per process
@@ -76,11 +80,24 @@ func (b *Bench) watchRunning(ctx context.Context, ref string) (Work, error) {
 		tr.Close()
 		return nil, err
 	}
+	w.filters = filtersOn(t)
 	w.adopt()
 	return w, nil
 }
 
-// adopt takes up a hold that an earlier speaker left on this target.
+// filtersOn is how many seccomp filters the process of t with the most has.
+func filtersOn(t target.Target) int {
+	most := 0
+	pids, _ := t.Pids() // without any, there is nothing to tell
+	for _, pid := range pids {
+		if i, err := proc.Read(pid); err == nil {
+			most = max(most, i.Filters)
+		}
+	}
+	return most
+}
+
+// adopt takes up a hold that an earlier speaker left on this target, sealed or not.
 func (w *live) adopt() {
 	holds, err := apply.FindHolds()
 	if err != nil {
@@ -94,26 +111,29 @@ func (w *live) adopt() {
 			w.problem(fmt.Sprintf("a hold was left in place here, and cannot be taken up: %v", err))
 			continue
 		}
-		w.problem("a hold that was left in place is taken up again")
+		w.problem("what an earlier speaker left in place is taken up again: " + string(w.State().Applied))
 	}
 }
 
-// takeUp connects to the keeper of a hold that is in place.
+// takeUp connects to the keeper of a hold that is in place, if it has one.
 func (w *live) takeUp(h apply.HoldInfo) error {
-	if !h.Alive {
-		return errors.New("its keeper was killed; removed calls fail with ENOSYS")
-	}
-	hold, err := apply.Attach(h.Name)
+	start, narrow, err := h.Specs()
 	if err != nil {
 		return err
 	}
-	spec, err := hold.Narrow()
-	if err != nil {
-		return err
+	var hold *apply.Hold
+	applied := appliedOf(h.Mode)
+	switch {
+	case h.Sealed():
+	case !h.Alive:
+		applied = Bereft
+	default:
+		if hold, err = apply.Attach(h.Name); err != nil {
+			return err
+		}
 	}
 	w.mu.Lock()
-	w.hold, w.adopted, w.holdSet = hold, true, apply.PolicyOf(spec)
-	w.applied = map[string]Applied{"boot": HoldBoot, "deny": HoldDeny, "allow": HoldOpen}[string(h.Mode)]
+	w.hold, w.start, w.narrow, w.holdSet, w.applied = hold, start, narrow, apply.PolicyOf(narrow), applied
 	w.mu.Unlock()
 	return w.tracer.WatchDenials(true)
 }

@@ -55,11 +55,11 @@ func (w *live) Preflight(_ context.Context, m apply.Mode) []apply.Check {
 
 // held returns the policy of the hold in place.
 func (w *live) held() (policy.Policy, error) {
+	if _, err := w.holding(); err != nil {
+		return policy.Policy{}, err
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.hold == nil {
-		return policy.Policy{}, errors.New("nothing is held: boot it under the two-phase filter first (H)")
-	}
 	return w.holdSet, nil
 }
 
@@ -131,14 +131,15 @@ func (w *live) switchHold(kind string, to Applied, do func(*apply.Hold) error, s
 	if err := w.changeable(); err != nil {
 		return err
 	}
+	hold, err := w.holding()
+	if err != nil {
+		return err
+	}
 	w.mu.Lock()
-	hold := w.hold
 	w.autoDeny = false
 	w.mu.Unlock()
-	if hold == nil {
-		return errors.New("nothing is held: boot it under the two-phase filter first (H)")
-	}
-	err := do(hold)
+	defer w.switching()()
+	err = do(hold)
 	w.tried(kind, err, said)
 	if err == nil {
 		w.setApplied(to)
@@ -146,26 +147,49 @@ func (w *live) switchHold(kind string, to Applied, do func(*apply.Hold) error, s
 	return err
 }
 
+// switching says that it is us who change what is applied, until done is called.
+func (w *live) switching() (done func()) {
+	add := func(n int) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.busy += n
+		w.switches++
+	}
+	add(1)
+	return func() { add(-1) }
+}
+
+// holding returns the hold in place, if it can be switched.
+func (w *live) holding() (*apply.Hold, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.applied == Sealed:
+		return nil, apply.ErrSealed
+	case w.applied == Bereft:
+		return nil, apply.ErrBereft
+	case w.hold == nil:
+		return nil, errNotHeld
+	}
+	return w.hold, nil
+}
+
+var errNotHeld = errors.New("nothing is held: boot it under the two-phase filter first (H)")
+
 // Seal implements Work.
 func (w *live) Seal(ctx context.Context) (apply.Proof, error) {
 	if err := w.changeable(); err != nil {
 		return apply.Proof{}, err
 	}
-	p, err := w.held()
+	hold, err := w.holding()
 	if err != nil {
 		return apply.Proof{}, err
 	}
-	if err := apply.Refusal(apply.Preflight(w.pids, p, apply.ModeSeal)); err != nil {
-		return apply.Proof{}, err
-	}
-	w.mu.Lock()
-	hold := w.hold
-	w.mu.Unlock()
+	defer w.switching()()
 	_, proof, err := hold.Seal(ctx, w.pids)
 	w.tried("seal", err, verdict(proof))
 	if err == nil {
 		w.setApplied(Sealed)
-		w.setProved(p)
 	}
 	return proof, err
 }
@@ -196,7 +220,9 @@ func (w *live) Inject(ctx context.Context) (apply.Report, apply.Proof, error) {
 	w.tried("inject", err, fmt.Sprintf("%d processes, %d passes", report.Processes, report.Passes))
 	if report.Processes > 0 {
 		w.setApplied(Injected)
-		w.setProved(p)
+		w.mu.Lock()
+		w.holdSet, w.narrow = p, p.NarrowSpec()
+		w.mu.Unlock()
 	}
 	if err != nil {
 		return report, apply.Proof{}, err
@@ -208,19 +234,16 @@ func (w *live) Inject(ctx context.Context) (apply.Report, apply.Proof, error) {
 // Prove implements Work.
 func (w *live) Prove(ctx context.Context) (apply.Proof, error) {
 	w.mu.Lock()
-	p, applied := w.holdSet, w.applied
+	spec, applied := w.start, w.applied
+	if applied == Sealed || applied == Injected {
+		spec = w.narrow
+	}
 	w.mu.Unlock()
-	var spec policy.Spec
-	switch applied {
-	case Nothing:
+	switch {
+	case applied == Nothing && w.filters > 0:
+		return apply.Proof{}, fmt.Errorf("nothing was applied from here; of the filters from before (%d) it is not known what they should answer", w.filters)
+	case applied == Nothing:
 		return apply.Proof{}, errors.New("nothing is applied yet, so there is nothing to prove")
-	case Sealed, Injected:
-		spec = p.NarrowSpec()
-	case HoldBoot, HoldDeny, HoldOpen:
-		if w.adopted {
-			return apply.Proof{}, errors.New("this hold was made by an earlier speaker, which alone knew all of its start filter; a seal is proved")
-		}
-		spec = p.StartSpec()
 	}
 	proof, err := apply.Prove(ctx, w.pids, spec)
 	w.tried("prove", err, verdict(proof))
@@ -238,12 +261,5 @@ func verdict(p apply.Proof) string {
 func (w *live) setApplied(a Applied) {
 	w.mu.Lock()
 	w.applied = a
-	w.mu.Unlock()
-}
-
-// setProved keeps the policy that a later proof compares with.
-func (w *live) setProved(p policy.Policy) {
-	w.mu.Lock()
-	w.holdSet = p
 	w.mu.Unlock()
 }

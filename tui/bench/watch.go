@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"speaker/apply"
+	"speaker/apply/keeper"
 	"speaker/policy"
 	"speaker/trace"
 	"speaker/trace/target"
@@ -36,7 +37,7 @@ func (w *live) watch(ctx context.Context) {
 // look reads the slow facts once.
 func (w *live) look() {
 	w.mu.Lock()
-	hold, dryRun, applied := w.hold, w.dryRun, w.applied
+	dryRun, applied := w.dryRun, w.applied
 	w.mu.Unlock()
 	var would, joined, denied []trace.ProcRow
 	if dryRun {
@@ -47,12 +48,8 @@ func (w *live) look() {
 	}
 	alive := len(w.tracer.Pids()) > 0
 	var status *apply.Status
-	if hold != nil && applied != Sealed && alive {
-		if s, err := hold.Status(); err == nil {
-			status = &s
-		} else {
-			w.problem("the hold's keeper does not answer: " + err.Error())
-		}
+	if alive {
+		status = w.lookAtHold()
 	}
 	w.mu.Lock()
 	w.would, w.joined, w.denied, w.status = would, joined, denied, status
@@ -70,6 +67,51 @@ func (w *live) look() {
 	if auto && alive {
 		w.crossWhenReady()
 	}
+}
+
+// lookAtHold asks the keeper how things stand, for others may switch the hold
+// too, and takes that over. It answers nil when nobody does.
+func (w *live) lookAtHold() *apply.Status {
+	w.mu.Lock()
+	hold, was, switches := w.hold, w.applied, w.switches
+	w.mu.Unlock()
+	if hold == nil || was == Sealed || was == Bereft || was == Injected {
+		return nil
+	}
+	now := was
+	s, err := hold.Status()
+	switch {
+	case err == nil:
+		now = appliedOf(s.Mode)
+	case errors.Is(err, apply.ErrSealed):
+		now = Sealed
+	case errors.Is(err, apply.ErrBereft):
+		now = Bereft
+	case errors.Is(err, apply.ErrEnded): // the tracer will see it
+	default:
+		w.problem("the hold's keeper does not answer: " + err.Error())
+	}
+	w.mu.Lock()
+	foreign := false
+	if now != was && switches == w.switches { // else what was heard is old
+		w.applied, foreign = now, w.busy == 0
+		w.autoDeny = w.autoDeny && now == HoldBoot
+	}
+	w.mu.Unlock()
+	if foreign && now == Bereft {
+		w.tried("hold", apply.ErrBereft, "")
+	} else if foreign {
+		w.tried("hold", nil, "switched from elsewhere: "+string(now))
+	}
+	if err != nil {
+		return nil
+	}
+	return &s
+}
+
+// appliedOf names what a keeper's mode means for the target.
+func appliedOf(m keeper.Mode) Applied {
+	return map[keeper.Mode]Applied{keeper.Boot: HoldBoot, keeper.Deny: HoldDeny, keeper.Allow: HoldOpen, keeper.Sealed: Sealed}[m]
 }
 
 // crossWhenReady crosses the split of an automatic hold once this boot shows
@@ -102,6 +144,7 @@ func (w *live) State() State {
 	s.Mode, s.Item, s.Applied, s.AutoDeny = Live, w.item, w.applied, w.autoDeny
 	s.Ended, s.DryRun, s.ByProcess, s.Hold = w.ended || w.closed.Load(), w.dryRun, w.naming, w.status
 	s.Ends = w.own != nil && w.applied == Nothing && !s.Ended
+	s.FiltersBefore = w.filters
 	s.WouldDeny, s.Joined, s.Denied = w.would, w.joined, w.denied
 	s.Phase = w.phase()
 	if w.applied != Nothing {
