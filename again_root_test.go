@@ -13,6 +13,7 @@ import (
 	"speaker/apply"
 	"speaker/policy"
 	"speaker/session"
+	"speaker/trace/proc"
 	"speaker/tui/bench"
 )
 
@@ -248,4 +249,30 @@ func watchAgain(t *testing.T, cgroup string, want bench.Applied) bench.Work {
 		t.Errorf("%v %v", err, p.Text)
 	}
 	return w
+}
+
+// Read-only, the demo is watched and nothing else is done.
+func TestReadOnly(t *testing.T) {
+	w := demo(t, bench.Options{ReadOnly: true})
+	decide(t, w)
+	ctx := soon(t)
+	b := bench.New(bench.Options{ReadOnly: true, NoFile: true, Command: []string{"true"}})
+	for what, f := range map[string]func() error{
+		"hold":   func() error { _, err := w.Hold(ctx, false); return err },
+		"reboot": func() error { _, err := w.Reboot(ctx); return err },
+		"inject": func() error { _, _, err := w.Inject(ctx); return err },
+		"seal":   func() error { _, err := w.Seal(ctx); return err },
+		"reload": func() error { _, err := w.Reload(); return err },
+		"cross":  w.CrossSplit,
+		"undo":   w.UndoHold,
+		"run":    func() error { _, err := b.Watch(ctx, "run", true); return err },
+		"boot":   func() error { _, err := b.Watch(ctx, "docker:x", true); return err },
+	} {
+		if err := f(); !errors.Is(err, bench.ErrReadOnly) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if i, err := proc.Read(w.State().Item.Pid); err != nil || i.Filters != 0 {
+		t.Errorf("%d filters, %v", i.Filters, err)
+	}
 }

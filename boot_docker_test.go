@@ -15,7 +15,8 @@ import (
 // stubborn does not end when it is asked to: it is killed three seconds later.
 var stubborn = server{flags: []string{"--stop-timeout", "3"}, command: []string{"sh", "-c", `trap "" TERM; while :; do sleep 0.2; done`}}
 
-// A container is not restarted for a recording that cannot be kept.
+// A container is not restarted for a recording that cannot be kept, nor by who
+// said that nothing is to be.
 func TestBootRefused(t *testing.T) {
 	needServers(t)
 	const name = "speaker-e2e-boot-refused"
@@ -31,6 +32,7 @@ func TestBootRefused(t *testing.T) {
 	}{
 		{"exists", []string{"record", "--boot", name, "-o", file, "--for", "1s"}},
 		{"not a directory", []string{"record", "--boot", name, "--session-dir", file, "--for", "1s"}},
+		{"--readonly", []string{"record", "--readonly", "--boot", name, "-o", file + ".new", "--for", "1s"}},
 	} {
 		if out, err := speaker(t, x.args...).CombinedOutput(); err == nil || !strings.Contains(string(out), x.want) {
 			t.Errorf("%v: %s", x.args, out)

@@ -33,7 +33,7 @@ type settings struct {
 
 func (s *settings) options() bench.Options {
 	return bench.Options{SessionDir: s.sessionDir, NoFile: s.noFile, DockerHost: s.docker,
-		SampleRate: s.sampleRate, Tool: "speaker " + version()}
+		SampleRate: s.sampleRate, ReadOnly: s.readOnly, Tool: "speaker " + version()}
 }
 
 // version is the module's version, as far as the build knows it.

@@ -21,6 +21,7 @@ var (
 	ErrNotDemo   = errors.New("only the demo has an administrative request")
 	ErrFile      = errors.New("this is a saved session: there is no live target to do that to")
 	ErrCannotRun = errors.New("this target was not started by speaker, so it cannot be booted under the two-phase filter; inject the run filter instead (I)")
+	ErrReadOnly  = errors.New("read-only (--readonly): targets are watched as they are; nothing is started, booted again, held or applied")
 	ErrClosed    = errors.New("this is no longer watched: its session is closed")
 	ErrNoSplit   = errors.New("no split yet: accept the proposal (a) or set one by hand")
 )
@@ -51,6 +52,9 @@ type Options struct {
 	// Output receives the standard output and error of what is started; nil
 	// means /dev/null. Not closed here.
 	Output *os.File
+	// ReadOnly refuses all that applies, restarts or asks something of a
+	// target, and the start of commands. The demo can be started, to be watched.
+	ReadOnly bool
 	// LoadRate is the demo's load in requests a second.
 	LoadRate int
 	// Tool names this program and its version in session files.
@@ -136,12 +140,18 @@ func (b *Bench) Watch(ctx context.Context, ref string, boot bool) (Work, error) 
 	case "demo":
 		return b.bootOwn(ctx, &demoStarter{bench: b})
 	case "run":
-		if len(b.opt.Command) == 0 {
+		switch {
+		case len(b.opt.Command) == 0:
 			return nil, errors.New("nothing to run: give a command after --")
+		case b.opt.ReadOnly:
+			return nil, ErrReadOnly
 		}
 		return b.bootOwn(ctx, &runStarter{bench: b})
 	}
-	if boot {
+	switch {
+	case boot && b.opt.ReadOnly:
+		return nil, ErrReadOnly
+	case boot:
 		return b.bootContainer(ctx, ref, nil)
 	}
 	return b.watchRunning(ctx, ref)

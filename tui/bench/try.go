@@ -90,6 +90,9 @@ func noPids() ([]int, error) { return nil, nil }
 
 // changeable is an error when nothing may be done to the target.
 func (w *live) changeable() error {
+	if w.bench.opt.ReadOnly {
+		return ErrReadOnly
+	}
 	return w.desk.open()
 }
 
