@@ -222,7 +222,7 @@ func TestSwitchedElsewhere(t *testing.T) {
 	output(t, speaker(t, "hold", name, "allow"))
 	becomes(t, w, bench.HoldOpen)
 	later := watchAgain(t, cgroup.CgroupPath, bench.HoldOpen)
-	output(t, speaker(t, "hold", name, "seal"))
+	output(t, speaker(t, "hold", name, "seal", "--yes"))
 	becomes(t, w, bench.Sealed)
 	becomes(t, later, bench.Sealed)
 	for _, f := range []func() error{w.UndoHold, w.CrossSplit, later.UndoHold} {

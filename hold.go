@@ -11,15 +11,18 @@ import (
 
 	"speaker/apply"
 	"speaker/trace/target"
+	"speaker/tui/bench"
 )
 
 func holdCommand(s *settings) *cobra.Command {
-	return &cobra.Command{Use: "hold [NAME [status|deny|allow|seal|end]]", Short: "list the holds in place, or switch one without a screen",
+	var yes bool
+	c := &cobra.Command{Use: "hold [NAME [status|deny|allow|seal|end]]", Short: "list the holds in place, or switch one without a screen",
 		Long: `A hold outlives the workbench: its keeper answers for it.
 
   deny    removed calls are denied from now on
   allow   removed calls are allowed again
-  seal    the run filter becomes permanent, is proved, and the keeper leaves
+  seal    the run filter becomes permanent, is proved, and the keeper leaves;
+          only with --yes, and not when the checks speak against it
   end     the keeper leaves, once its target is gone`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 2 {
@@ -34,8 +37,10 @@ func holdCommand(s *settings) *cobra.Command {
 			case 1:
 				args = append(args, "status")
 			}
-			return s.switchHold(cmd.Context(), args[0], args[1])
+			return s.switchHold(cmd.Context(), args[0], args[1], yes)
 		}}
+	c.Flags().BoolVar(&yes, "yes", false, "seal without a question")
+	return c
 }
 
 func (s *settings) listHolds() error {
@@ -47,46 +52,82 @@ func (s *settings) listHolds() error {
 		fmt.Fprintln(s.out, "no hold is in place")
 	}
 	for _, h := range holds {
-		fmt.Fprintf(s.out, "%-24s pid %d\n", printable(h.Name), h.Pid)
+		fmt.Fprintf(s.out, "%-24s pid %-8d %s\n", printable(h.Name), h.Pid, standing(h))
 	}
 	return nil
 }
 
-func (s *settings) switchHold(ctx context.Context, name, verb string) error {
-	holds, err := apply.FindHolds()
+// standing says in a line what stands on a target, and whether anybody answers
+// for it.
+func standing(h apply.HoldInfo) string {
+	switch {
+	case h.Sealed():
+		return "sealed  permanent, without a keeper"
+	case !h.Alive:
+		return "dead    its keeper was killed: removed calls fail with ENOSYS"
+	}
+	return fmt.Sprintf("%-6s  alive", h.Mode)
+}
+
+// switchHold does one verb to the hold of that name.
+func (s *settings) switchHold(ctx context.Context, name, verb string, yes bool) error {
+	switch verb {
+	case "status":
+	case "deny", "allow", "seal", "end":
+		if s.readOnly {
+			return bench.ErrReadOnly
+		}
+	default:
+		return usageError{fmt.Errorf("hold cannot %q: status, deny, allow, seal or end", verb)}
+	}
+	if verb == "seal" && !yes {
+		return hinted{fmt.Errorf("a seal is permanent: only the end of %s takes it away", name), fmt.Sprintf("when sure: speaker hold %s seal --yes", name)}
+	}
+	h, err := find(name)
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(holds, func(h apply.HoldInfo) bool { return h.Name == name })
-	switch {
-	case i < 0:
-		return hinted{fmt.Errorf("no hold %q is in place (its keeper leaves with its target)", name), "speaker hold lists them"}
-	case !holds[i].Alive:
-		return fmt.Errorf("the keeper of %s was killed: calls that only boot needs fail with ENOSYS now, for good; boot the target again", name)
+	if verb == "status" && h.Sealed() {
+		fmt.Fprintf(s.out, "%s: %s\n", printable(name), standing(h))
+		return nil
 	}
-	h, err := apply.Attach(name)
+	hold, err := apply.Attach(name)
 	if err != nil {
 		return err
 	}
 	switch verb {
-	case "status":
 	case "deny":
-		err = h.Deny()
+		err = hold.Deny()
 	case "allow":
-		err = h.Allow()
+		err = hold.Allow()
 	case "end":
-		if err = h.End(); err == nil {
+		if err = hold.End(); err == nil {
 			fmt.Fprintln(s.out, "ended")
 			return nil
 		}
 	case "seal":
-		return s.seal(ctx, name, h)
-	default:
-		return usageError{fmt.Errorf("hold cannot %q: status, deny, allow, seal or end", verb)}
+		return s.seal(ctx, name, hold)
 	}
 	if err != nil {
 		return err
 	}
+	return s.status(hold)
+}
+
+func find(name string) (apply.HoldInfo, error) {
+	holds, err := apply.FindHolds()
+	if err != nil {
+		return apply.HoldInfo{}, err
+	}
+	i := slices.IndexFunc(holds, func(h apply.HoldInfo) bool { return h.Name == name })
+	if i < 0 {
+		return apply.HoldInfo{}, hinted{fmt.Errorf("no hold %q is in place (its keeper leaves with its target)", name), "speaker hold lists them"}
+	}
+	return holds[i], nil
+}
+
+// status prints what a hold's keeper knows.
+func (s *settings) status(h *apply.Hold) error {
 	st, err := h.Status()
 	if err != nil {
 		return err
@@ -104,6 +145,7 @@ func (s *settings) seal(ctx context.Context, name string, h *apply.Hold) error {
 	if err != nil {
 		return err
 	}
+	own = slices.DeleteFunc(own, func(t target.Target) bool { return t.Name != name })
 	if len(own) != 1 {
 		return fmt.Errorf("the cgroup of %s is not to be found: is its target gone? then: speaker hold %s end", name, name)
 	}

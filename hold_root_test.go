@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -36,6 +37,7 @@ func TestKillHolding(t *testing.T) {
 	t.Run("in boot", func(t *testing.T) {
 		h := killHolding(t, "held")
 		h.want(t, "boot")
+		h.isPrivate(t)
 		h.serves(t)
 		h.want(t, "deny", "deny")
 		h.serves(t)
@@ -49,7 +51,11 @@ func TestKillHolding(t *testing.T) {
 		h := killHolding(t, "denied")
 		h.want(t, "deny")
 		h.serves(t)
-		if out := output(t, speaker(t, "hold", h.name, "seal")); !strings.Contains(out, "Proved:") {
+		if out, err := speaker(t, "hold", h.name, "seal").CombinedOutput(); err == nil || !strings.Contains(string(out), "seal --yes") {
+			t.Errorf("a seal without a word for it: %s", out)
+		}
+		h.want(t, "deny")
+		if out := output(t, speaker(t, "hold", h.name, "seal", "--yes")); !strings.Contains(out, "Proved:") {
 			t.Errorf("seal: %s", out)
 		}
 		h.serves(t)
@@ -58,11 +64,31 @@ func TestKillHolding(t *testing.T) {
 				t.Errorf("process %d has %d filters after the seal, %d before", pid, n, h.filters)
 			}
 		}
-		eventually(t, "the keeper to leave", func() (bool, string) {
-			out := output(t, speaker(t, "hold"))
-			return !strings.Contains(out, h.name), out
-		})
+		if out := output(t, speaker(t, "hold")); !regexp.MustCompile(h.name + ` +pid \d+ +sealed`).MatchString(out) {
+			t.Errorf("hold: %s", out)
+		}
+		for _, verb := range []string{"deny", "allow", "seal"} {
+			if out, err := speaker(t, "hold", h.name, verb, "--yes").CombinedOutput(); err == nil || !strings.Contains(string(out), "it is sealed: that is permanent") {
+				t.Errorf("%s after the seal: %s", verb, out)
+			}
+		}
 	})
+}
+
+// isPrivate has a hold listed, by root alone, and switched by nobody who said
+// that nothing may be.
+func (h *held) isPrivate(t *testing.T) {
+	t.Helper()
+	if out := output(t, speaker(t, "hold")); !regexp.MustCompile(h.name + ` +pid \d+ +boot +alive`).MatchString(out) {
+		t.Errorf("hold: %s", out)
+	}
+	if out, err := nobody(speaker(t, "hold")).CombinedOutput(); err == nil || !strings.Contains(string(out), "only root can list holds") {
+		t.Errorf("listed by nobody: %s", out)
+	}
+	if out, err := speaker(t, "--readonly", "hold", h.name, "deny").CombinedOutput(); err == nil || !strings.Contains(string(out), "--readonly") {
+		t.Errorf("denied though read-only: %s", out)
+	}
+	h.want(t, "boot")
 }
 
 // held is a demo under a hold that lost its workbench.
