@@ -70,6 +70,9 @@ func hearDocker(ctx context.Context, at string, ready func(), tell func(Target))
 		return err
 	}
 	defer d.Close()
+	if err := d.answers(ctx); err != nil {
+		return err
+	}
 	res := d.api.Events(ctx, client.EventsListOptions{Filters: client.Filters{}.Add("type", "container").Add("event", "create")})
 	ready()
 	for {
@@ -81,6 +84,14 @@ func hearDocker(ctx context.Context, at string, ready func(), tell func(Target))
 			return d.place.explain(ctx, err)
 		}
 	}
+}
+
+// answers says why the daemon does not, if so.
+func (d *Docker) answers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, engineTime)
+	defer cancel()
+	_, err := d.api.Ping(ctx, client.PingOptions{})
+	return d.place.explain(ctx, err)
 }
 
 // hear listens to containerd. What Docker keeps there has no name in it, and is
