@@ -13,10 +13,14 @@ import (
 	"github.com/moby/moby/client"
 )
 
+// hearTime is how long an engine may take until it is heard. Podman's service needs
+// seconds for its first answer on a busy machine, and nobody waits at a screen.
+const hearTime = 8 * time.Second
+
 // Created tells of every container that is made from now on, with its engine, id
 // and name, before its first process is started: some tens of milliseconds before
 // where one command makes and starts it. It returns when the engines are being
-// heard, or have had two seconds; what it began goes on until ctx ends, and wait
+// heard, or have had eight seconds; what it began goes on until ctx ends, and wait
 // returns then. tell and problem are called from several goroutines, and a
 // container may be told of twice.
 func (e *Engines) Created(ctx context.Context, tell func(Target), problem func(string)) (wait func()) {
@@ -37,7 +41,6 @@ func (e *Engines) Created(ctx context.Context, tell func(Target), problem func(s
 			}
 		})
 	}
-	stores := defaultStores()
 	for _, x := range e.all {
 		switch x.name {
 		case "docker":
@@ -45,19 +48,22 @@ func (e *Engines) Created(ctx context.Context, tell func(Target), problem func(s
 		case "containerd":
 			hear(x.name, func(ready func()) error { return newContainerd(x.at).hear(ctx, ready, tell) })
 		case "podman":
-			if s, err := storeOf(ctx, x.at); err == nil {
-				stores = append(s, stores...) // the first to tell is believed
-			} else {
-				problem(err.Error())
-			}
+			hear(x.name, func(ready func()) error {
+				stores, err := storesOf(ctx, x.at)
+				if err != nil {
+					return err
+				}
+				return hearStores(ctx, stores, ready, tell)
+			})
 		}
 	}
-	hear("Podman and CRI-O", func(ready func()) error { return hearStores(ctx, stores, ready, tell) })
+	// Podman without a service, and CRI-O.
+	hear("Podman", func(ready func()) error { return hearStores(ctx, defaultStores(), ready, tell) })
 	done := make(chan struct{})
 	go func() { heard.Wait(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(engineTime):
+	case <-time.After(hearTime):
 		problem("not every engine answers in time: a container may be missed")
 	}
 	return all.Wait
@@ -70,6 +76,9 @@ func hearDocker(ctx context.Context, at string, ready func(), tell func(Target))
 		return err
 	}
 	defer d.Close()
+	if err := d.answers(ctx); err != nil {
+		return err
+	}
 	res := d.api.Events(ctx, client.EventsListOptions{Filters: client.Filters{}.Add("type", "container").Add("event", "create")})
 	ready()
 	for {
@@ -81,6 +90,14 @@ func hearDocker(ctx context.Context, at string, ready func(), tell func(Target))
 			return d.place.explain(ctx, err)
 		}
 	}
+}
+
+// answers says why the daemon does not, if so.
+func (d *Docker) answers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, hearTime)
+	defer cancel()
+	_, err := d.api.Ping(ctx, client.PingOptions{})
+	return d.place.explain(ctx, err)
 }
 
 // hear listens to containerd. What Docker keeps there has no name in it, and is
@@ -120,15 +137,15 @@ func (d containerd) hear(ctx context.Context, ready func(), tell func(Target)) e
 	}
 }
 
-// storeOf asks a Podman service where it keeps its containers: its own events
+// storesOf asks a Podman service where it keeps its containers: its own events
 // come a quarter of a second late.
-func storeOf(ctx context.Context, at string) ([]store, error) {
+func storesOf(ctx context.Context, at string) ([]store, error) {
 	d, err := NewPodman(at)
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
-	ctx, cancel := context.WithTimeout(ctx, engineTime)
+	ctx, cancel := context.WithTimeout(ctx, hearTime)
 	defer cancel()
 	res, err := d.api.Info(ctx, client.InfoOptions{})
 	if err != nil {

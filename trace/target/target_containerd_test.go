@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
-
 	"speaker/trace/target/enginetest"
 )
 
@@ -48,50 +46,29 @@ func TestContainerd(t *testing.T) {
 func TestCRI(t *testing.T) {
 	c := enginetest.NeedContainerd(t)
 	ctx := context.Background()
-	conn, err := connect(ctx, c.Socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	client := cri.NewRuntimeServiceClient(conn)
-	pod := &cri.PodSandboxConfig{Metadata: &cri.PodSandboxMetadata{Name: "web-0", Uid: "0123", Namespace: "prod"}, LogDirectory: t.TempDir(),
-		Linux: &cri.LinuxPodSandboxConfig{SecurityContext: &cri.LinuxSandboxSecurityContext{
-			NamespaceOptions: &cri.NamespaceOption{Network: cri.NamespaceMode_NODE}}}}
-	sandbox, err := client.RunPodSandbox(ctx, &cri.RunPodSandboxRequest{Config: pod})
-	if err != nil {
-		t.Skipf("no pod can be made here: %v", err)
-	}
-	t.Cleanup(func() { client.RemovePodSandbox(ctx, &cri.RemovePodSandboxRequest{PodSandboxId: sandbox.PodSandboxId}) })
-	made, err := client.CreateContainer(ctx, &cri.CreateContainerRequest{PodSandboxId: sandbox.PodSandboxId, SandboxConfig: pod,
-		Config: &cri.ContainerConfig{Metadata: &cri.ContainerMetadata{Name: "app"}, Image: &cri.ImageSpec{Image: "docker.io/" + enginetest.Image},
-			Command: []string{"/few", "600"}, LogPath: "log", Linux: &cri.LinuxContainerConfig{},
-			Labels: map[string]string{"io.kubernetes.container.name": "app", "io.kubernetes.pod.name": "web-0", "io.kubernetes.pod.namespace": "prod"}}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	pod := enginetest.NeedKubelet(t, c).Pod(t, "web-0")
+	id := pod.Create(t, "app", "/few", "600")
 	h := alone(t)
 	h.CRI, h.Containerd = c.Socket, c.Socket
 	before, err := Find(h).Resolve(ctx, "cri:web-0/app")
 	if err != nil || before.Pid != 0 || before.State != "created" {
 		t.Errorf("not started: %+v, %v", before, err)
 	}
-	if _, err := client.StartContainer(ctx, &cri.StartContainerRequest{ContainerId: made.ContainerId}); err != nil {
-		t.Fatal(err)
-	}
+	pod.Start(t, id)
 	got, err := Find(h).Resolve(ctx, "web-0/app")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.ID != made.ContainerId || got.Engine != "cri" || got.Namespace != "prod" || got.Name != "web-0/app" || got.Pid == 0 || !strings.Contains(got.CgroupPath, got.ID) {
+	if got.ID != id || got.Engine != "cri" || got.Namespace != "prod" || got.Name != "web-0/app" || got.Pid == 0 || !strings.Contains(got.CgroupPath, got.ID) {
 		t.Errorf("got %+v", got)
 	}
 	list, _ := Find(h).List(ctx)
-	ours := slices.DeleteFunc(list, func(x Target) bool { return x.ID != made.ContainerId && x.ID != sandbox.PodSandboxId })
+	ours := slices.DeleteFunc(list, func(x Target) bool { return x.ID != id && x.ID != pod.ID })
 	if len(ours) != 1 {
 		t.Errorf("listed %+v", ours)
 	}
 	h.CRI = filepath.Join(t.TempDir(), "none") // then containerd's own word for it is what there is
-	if x, err := Find(h).Resolve(ctx, made.ContainerId); err != nil || x.Engine != "containerd" || x.Name != "web-0/app" || x.Pid != got.Pid {
+	if x, err := Find(h).Resolve(ctx, id); err != nil || x.Engine != "containerd" || x.Name != "web-0/app" || x.Pid != got.Pid {
 		t.Errorf("without CRI: %+v, %v", x, err)
 	}
 }

@@ -81,7 +81,11 @@ func (c *candidates) offer(t target.Target) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.number[t.ID] != 0 {
+	if n := c.number[t.ID]; n > 0 {
+		if known := &c.list[n-1]; t.CanStart() && !known.CanStart() { // a list on disk was faster than its engine
+			t.RanBefore = known.RanBefore
+			*known = t
+		}
 		return
 	}
 	if err := c.tracer.Arm(uint32(len(c.list)+1), target.BootNames(t)...); err != nil {

@@ -17,6 +17,7 @@ func NeedDocker(t *testing.T) Docker {
 	}
 	d := Docker{}
 	d.Run(t, "import", rootfs(t), Image)
+	t.Cleanup(func() { _ = exec.Command("docker", "rmi", "-f", Image).Run() })
 	return d
 }
 
