@@ -28,6 +28,8 @@ func TestMain(m *testing.M) {
 			os.Exit(enterMain(os.Args[2:]))
 		case "_serve":
 			os.Exit(serveMain())
+		case "_watch":
+			os.Exit(watchMain(os.Args[2]))
 		case "_busy":
 			os.Exit(busyMain())
 		}
