@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -45,6 +46,10 @@ var built struct {
 }
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "_look" {
+		pid, _ := strconv.Atoi(os.Args[2])
+		os.Exit(lookMain(pid))
+	}
 	dir, err := os.MkdirTemp("", "speaker-proc-test")
 	if err != nil {
 		panic(err)
