@@ -54,8 +54,8 @@ A TARGET is  demo            the built-in demo container
              123, pid:123    a process and all its descendants
              /sys/fs/cgroup/…  a cgroup (also cgroup:/path)
 
-Watching and applying need root (CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE,
-CAP_SYS_ADMIN) and Linux 5.11 or newer. Opening, showing and exporting saved
+Watching and applying need root (or CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and
+CAP_DAC_READ_SEARCH to watch, CAP_SYS_ADMIN besides to apply) and Linux 5.11 or newer. Opening, showing and exporting saved
 sessions need neither.`
 
 // commands builds the command tree.

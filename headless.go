@@ -19,6 +19,7 @@ import (
 	"speaker/policy/export"
 	"speaker/sample"
 	"speaker/session"
+	"speaker/trace/proc"
 	"speaker/tui"
 	"speaker/tui/bench"
 )
@@ -90,6 +91,9 @@ func (s *settings) record(ctx context.Context, o bench.Options, ref string, boot
 		where = "to " + path
 	}
 	fmt.Fprintln(s.out, "recording", printable(where))
+	if err := proc.Supported(); err != nil {
+		fmt.Fprintln(s.out, "note:", err)
+	}
 	waitEnd(ctx, w)
 	if err := w.Accept(); err != nil {
 		fmt.Fprintln(s.out, "note:", printable(err.Error()))
