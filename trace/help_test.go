@@ -262,6 +262,9 @@ func until(t testing.TB, what string, ok func() bool) {
 	}
 }
 
+// native is the ABI of the processor that the tests run on.
+var native = abis[0]
+
 type key struct {
 	group Group
 	abi   ABI
