@@ -62,8 +62,8 @@ Engines are asked at their usual sockets, or where DOCKER_HOST, CONTAINER_HOST
 (Podman), CONTAINERD_ADDRESS and CONTAINER_RUNTIME_ENDPOINT (CRI) say. Containers
 that run are found without any socket, too.
 
-Watching and applying need root (CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE,
-CAP_SYS_ADMIN) and Linux 5.11 or newer. Opening, showing and exporting saved
+Watching and applying need root (or CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and
+CAP_DAC_READ_SEARCH to watch, CAP_SYS_ADMIN besides to apply) and Linux 5.11 or newer. Opening, showing and exporting saved
 sessions need neither.`
 
 // commands builds the command tree.

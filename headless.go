@@ -17,6 +17,7 @@ import (
 	"speaker/policy/export"
 	"speaker/sample"
 	"speaker/session"
+	"speaker/trace/proc"
 	"speaker/trace/target"
 	"speaker/tui"
 	"speaker/tui/bench"
@@ -110,6 +111,9 @@ func (s *settings) record(cmd *cobra.Command, b *bench.Bench, length time.Durati
 		where = "to " + path
 	}
 	fmt.Fprintln(s.out, "recording", printable(where))
+	if err := proc.Supported(); err != nil {
+		fmt.Fprintln(s.out, "note:", err)
+	}
 	waitEnd(ctx, w, func(st bench.State) {
 		if st.RecordErr != "" {
 			note(cmd, st.RecordErr+": the recording goes on in memory, and is written when the disk takes it again")

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -26,6 +27,9 @@ func TestMain(m *testing.M) {
 			os.Exit(KeeperMain(os.Args[2:]))
 		case LaunchWord:
 			os.Exit(LaunchMain(os.Args[2:]))
+		case "_inject_as":
+			pid, _ := strconv.Atoi(os.Args[2])
+			os.Exit(injectAs(pid))
 		case "_server":
 			os.Exit(serve(os.Args[2]))
 		case "_workbench":

@@ -8,7 +8,7 @@ import (
 )
 
 // Proc is the Probe that reads /proc. For processes of other users it needs
-// CAP_SYS_PTRACE; without it nothing is seen to sleep.
+// what proc.Supported names; without it nothing is seen to sleep.
 type Proc struct{}
 
 // InFlight returns the calls that threads of pids are asleep in, each once.

@@ -32,7 +32,7 @@ func TestArguments(t *testing.T) {
 		}
 		lines++
 		i := slices.IndexFunc(rows, func(r ArgRow) bool {
-			return r.Group == Main && r.ABI == X86_64 && r.Nr == want.Nr && r.Values == want.Values
+			return r.Group == Main && r.ABI == native && r.Nr == want.Nr && r.Values == want.Values
 		})
 		switch {
 		case i < 0:

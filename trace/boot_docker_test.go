@@ -83,10 +83,10 @@ func TestDockerBoot(t *testing.T) {
 	compare(t, docker(t, "logs", id), got)
 
 	runtime := got.group(Init)
-	if runtime[key{Main, X86_64, unix.SYS_EXECVE}] == 0 {
+	if runtime[key{Main, native, unix.SYS_EXECVE}] == 0 {
 		t.Error("the runtime's execve of the program is not in Init")
 	}
-	if got.counts[key{Main, X86_64, unix.SYS_EXECVE}] != 0 || len(got.group(Exec)) != 0 {
+	if got.counts[key{Main, native, unix.SYS_EXECVE}] != 0 || len(got.group(Exec)) != 0 {
 		t.Error("Main has the runtime's execve, or Exec is not empty")
 	}
 	// The same program outside makes the same calls around its own: sizes of its
@@ -120,7 +120,7 @@ func TestDockerStartedAgain(t *testing.T) {
 		until(t, "all processes are gone", func() bool { return len(tr.Pids()) == 0 })
 		var got total
 		got.add(t, tr)
-		if n := got.counts[key{Main, X86_64, unix.SYS_GETUID}]; n != 5 {
+		if n := got.counts[key{Main, native, unix.SYS_GETUID}]; n != 5 {
 			t.Errorf("life %d: counted %d getuid, made 5", life, n)
 		}
 		if len(got.group(Init)) == 0 || len(got.group(Exec)) != 0 {
@@ -182,10 +182,10 @@ func TestDockerExec(t *testing.T) {
 			if len(denied) == 0 {
 				t.Error("Docker's profile refused nothing")
 			}
-			if got.counts[key{Init, X86_64, unix.SYS_EXECVE}] == 0 {
+			if got.counts[key{Init, native, unix.SYS_EXECVE}] == 0 {
 				t.Error("the runtime's execve of the exec is not in Init")
 			}
-			if n := got.counts[key{Main, X86_64, unix.SYS_GETUID}]; n != 0 {
+			if n := got.counts[key{Main, native, unix.SYS_GETUID}]; n != 0 {
 				t.Errorf("Main has %d of the exec's calls", n)
 			}
 		})

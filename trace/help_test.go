@@ -28,6 +28,8 @@ func TestMain(m *testing.M) {
 			os.Exit(enterMain(os.Args[2:]))
 		case "_serve":
 			os.Exit(serveMain())
+		case "_watch":
+			os.Exit(watchMain(os.Args[2]))
 		case "_busy":
 			os.Exit(busyMain())
 		}
@@ -151,9 +153,13 @@ var programs struct{ dir string }
 // bare are the flags for a program without libc: a few KB, each of its calls known.
 var bare = []string{"-nostdlib", "-ffreestanding", "-fno-stack-protector", "-fno-pic", "-no-pie", "-fcf-protection=none"}
 
-// program builds testdata/NAME.c statically, once, and returns its path.
+// program builds testdata/NAME.c statically, once, and returns its path. Where
+// there is no compiler, SPEAKER_TEST_PROGRAMS names a directory with the programs.
 func program(t testing.TB, name string, flags ...string) string {
 	t.Helper()
+	if dir := os.Getenv("SPEAKER_TEST_PROGRAMS"); dir != "" {
+		return filepath.Join(dir, name)
+	}
 	if _, err := exec.LookPath("cc"); err != nil {
 		t.Skip("no C compiler")
 	}
@@ -264,6 +270,9 @@ func until(t testing.TB, what string, ok func() bool) {
 		}
 	}
 }
+
+// native is the ABI of the processor that the tests run on.
+var native = abis[0]
 
 type key struct {
 	group Group

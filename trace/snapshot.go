@@ -85,8 +85,10 @@ func add(to *bpfCell, c bpfCell, past []border) {
 	if c.Count == 0 {
 		return
 	}
-	if c.Count > 1 {
-		c.Last = end(past, c.Last)
+	last := c.Last
+	c.First = min(c.First, past[len(past)-1].after) // see end
+	if c.Last = c.First; c.Count > 1 {
+		c.Last = end(past, last)
 	}
 	if to.Count == 0 || c.First < to.First {
 		to.First = c.First

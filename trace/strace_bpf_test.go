@@ -187,7 +187,7 @@ func readStrace(t testing.TB, file string, argv []string) (counts, cut map[key]u
 		if err != nil {
 			t.Fatalf("strace line %q: %v", in.Text(), err)
 		}
-		k := key{Main, X86_64, uint32(nr)}
+		k := key{Main, native, uint32(nr)}
 		if nr>>30 == 1 {
 			k = key{Main, X32, uint32(nr) &^ (1 << 30)}
 		}
@@ -206,7 +206,7 @@ func fold(counts map[key]uint64) map[key]uint64 {
 	out := map[key]uint64{}
 	for k, n := range counts {
 		if k.abi == I386 {
-			k.abi = X86_64
+			k.abi = native
 		}
 		out[k] += n
 	}

@@ -85,12 +85,13 @@ func (t *ticks) unflip(past []border) {
 }
 
 // end is the latest time at which a call can have been made that carries the
-// time at: the end of its tick.
+// time at: the end of its tick. Of the last one that is the end of the epoch,
+// even if the call was held up before it looked at the clock.
 func end(past []border, at uint64) uint64 {
 	for _, b := range past {
 		if b.before > at {
 			return b.after
 		}
 	}
-	return at // made while the epoch ended
+	return past[len(past)-1].after
 }

@@ -335,16 +335,17 @@ static __always_inline u32 current_mount_ns(void)
  * own so; what it hides is not recorded, and so not allowed. */
 static __noinline bool is_ours(struct task_struct *task, struct pt_regs *regs)
 {
-	const char ours[16] = "speaker-inject";
-	char comm[16] = {};
+	const union {
+		char name[16];
+		u64 word[2];
+	} ours = { "speaker-inject" };
+	u64 comm[2] = {};
 
 	if (!is_marked(regs))
 		return false;
 	BPF_CORE_READ_INTO(&comm, task, parent, group_leader, comm);
-	for (int i = 0; i < sizeof(ours) - 1; i++)
-		if (comm[i] != ours[i])
-			return false;
-	return true;
+	/* By words: of a loop over bytes the verifier makes 840,000 instructions. */
+	return comm[0] == ours.word[0] && comm[1] == ours.word[1];
 }
 
 /* The task's cgroup in the chosen hierarchy. bpf_get_current_cgroup_id() knows

@@ -72,7 +72,7 @@ func sameDescriptors(a, b int) bool {
 
 // Uring reports whether a process has an io_uring ring, whose work passes by
 // every seccomp filter: an open descriptor, a mapping (a ring may outlive its
-// descriptor), or a kernel thread that serves one. Needs CAP_SYS_PTRACE for
+// descriptor), or a kernel thread that serves one. See Supported for
 // processes of others.
 func Uring(pid int) (bool, error) {
 	const name = "anon_inode:[io_uring]"
@@ -100,7 +100,7 @@ func Uring(pid int) (bool, error) {
 }
 
 // ListenerFDs lists the processes of the host that hold a seccomp listener.
-// Needs CAP_SYS_PTRACE; what may not be looked at, or vanishes, is left out.
+// See Supported; what may not be looked at, or vanishes, is left out.
 func ListenerFDs() ([]int, error) {
 	var out []int
 	err := eachNumber("/proc", func(pid int) bool {

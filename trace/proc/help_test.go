@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -13,17 +14,22 @@ import (
 )
 
 // program builds a test program once for all tests, and skips without a compiler.
+// Where there is none, SPEAKER_TEST_PROGRAMS names a directory with the programs.
 func program(t *testing.T, source string, flags ...string) string {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root: /proc tells of other processes only to it")
+	}
+	name := strings.TrimSuffix(source, ".c")
+	if dir := os.Getenv("SPEAKER_TEST_PROGRAMS"); dir != "" {
+		return filepath.Join(dir, name)
 	}
 	if _, err := exec.LookPath("gcc"); err != nil {
 		t.Skip("needs gcc")
 	}
 	built.Lock()
 	defer built.Unlock()
-	path := filepath.Join(built.dir, strings.TrimSuffix(source, ".c"))
+	path := filepath.Join(built.dir, name)
 	if _, err := os.Stat(path); err == nil {
 		return path
 	}
@@ -40,6 +46,10 @@ var built struct {
 }
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "_look" {
+		pid, _ := strconv.Atoi(os.Args[2])
+		os.Exit(lookMain(pid))
+	}
 	dir, err := os.MkdirTemp("", "speaker-proc-test")
 	if err != nil {
 		panic(err)

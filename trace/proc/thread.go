@@ -24,7 +24,7 @@ type Thread struct {
 }
 
 // Threads lists the threads of pids with the call that each sleeps in. What
-// vanished meanwhile is left out. Reading the call needs CAP_SYS_PTRACE for
+// vanished meanwhile is left out. Reading the call needs what Supported names for
 // processes of others; without it Nr is -1. A call interrupted by a stop shows
 // as restart_syscall.
 func Threads(pids []int) []Thread {

@@ -14,7 +14,7 @@ type Wait struct {
 
 // ListenWaits finds the threads of pids that wait on a listening inet or unix
 // stream socket: in accept, or in epoll (also nested one level), poll or select
-// for it to be readable. Needs CAP_SYS_PTRACE for processes of others. A thread
+// for it to be readable. See Supported for processes of others. A thread
 // whose wait a stop has interrupted (restart_syscall) is not found, nor a socket
 // that was made in another network namespace than the thread is in.
 func ListenWaits(pids []int) []Wait {

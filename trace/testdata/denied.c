@@ -1,6 +1,6 @@
-/* Loads a filter that refuses getppid with EPERM, answers getpgrp with 0 and
+/* Loads a filter that refuses getppid with EPERM, answers getpgid with 0 and
  * lets the rest pass, then calls them from two threads and two processes. Each
- * of the four makes N getppid, N getpgrp and N getuid.
+ * of the four makes N getppid, N getpgid and N getuid.
  * usage: denied N; waits for a byte on stdin before it begins */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -19,7 +19,7 @@ static void *calls(void *arg)
 	syscall(SYS_getuid); /* so that the thread has been seen */
 	for (int i = 0; i < n; i++) {
 		syscall(SYS_getppid);
-		syscall(SYS_getpgrp);
+		syscall(SYS_getpgid, 0);
 		if (i)
 			syscall(SYS_getuid);
 	}
@@ -31,7 +31,7 @@ int main(int argc, char **argv)
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 2, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getpgrp, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getpgid, 2, 0),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 0),
