@@ -148,8 +148,11 @@ func open(t testing.TB, c Config) *Tracer {
 
 var programs struct{ dir string }
 
+// bare are the flags for a program without libc: a few KB, each of its calls known.
+var bare = []string{"-nostdlib", "-ffreestanding", "-fno-stack-protector", "-fno-pic", "-no-pie", "-fcf-protection=none"}
+
 // program builds testdata/NAME.c statically, once, and returns its path.
-func program(t testing.TB, name string) string {
+func program(t testing.TB, name string, flags ...string) string {
 	t.Helper()
 	if _, err := exec.LookPath("cc"); err != nil {
 		t.Skip("no C compiler")
@@ -165,7 +168,8 @@ func program(t testing.TB, name string) string {
 	if _, err := os.Stat(path); err == nil {
 		return path
 	}
-	cmd := exec.Command("cc", "-O2", "-static", "-pthread", "-Wall", "-Wno-unused-result", "-D_GNU_SOURCE", "-o", path, "testdata/"+name+".c")
+	args := append([]string{"-O2", "-static", "-pthread", "-Wall", "-Wno-unused-result", "-D_GNU_SOURCE"}, flags...)
+	cmd := exec.Command("cc", append(args, "-o", path, "testdata/"+name+".c")...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("compile %s: %v\n%s", name, err, out)
 	}
