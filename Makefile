@@ -11,6 +11,8 @@ APT     := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 
 BUILD_DEPS := gcc libc6-dev pkg-config libseccomp-dev
 TEST_DEPS  := $(BUILD_DEPS) git clang llvm libbpf-dev strace tmux debootstrap
+# The tools that ours is compared with.
+BENCH_DEPS := bpftrace linux-perf strace
 
 .PHONY: run build test test-all lint generate bench clean deps test-deps
 
@@ -43,7 +45,8 @@ test-all: test
 	@.ci/fuzz 120s
 
 bench: build test-deps
-	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
+	@.ci/install $(BENCH_DEPS)
+	$(GO) test -run '^$$' -bench . -benchtime 1s -timeout 30m ./...
 
 clean:
 	rm -f $(BIN)
