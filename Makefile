@@ -40,8 +40,10 @@ lint: test-deps
 test: build test-deps lint
 	$(GO) tool gotestsum --format pkgname --format-hide-empty-pkg -- -count=1 -p 1 -timeout 15m ./...
 
-# Longer than a change should wait for: the fuzzers, two minutes each.
+# Longer than a change should wait for: a minute of calls at full speed, and the
+# fuzzers, two minutes each.
 test-all: test
+	SPEAKER_TEST_LONG=1 $(GO) test -count=1 -run LongRun ./trace
 	@.ci/fuzz 120s
 
 bench: build test-deps

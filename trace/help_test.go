@@ -233,7 +233,7 @@ func enter(t testing.TB, cgroup string, argv ...string) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, self, append([]string{"_enter", cgroup}, argv...)...)
 	cmd.Stderr = os.Stderr
