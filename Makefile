@@ -12,6 +12,8 @@ BUILD_DEPS := gcc libc6-dev pkg-config libseccomp-dev
 # Not containerd and runc: they come with Docker, and Debian's packages of them
 # conflict with Docker's own.
 TEST_DEPS  := $(BUILD_DEPS) git clang llvm libbpf-dev strace tmux debootstrap podman crun
+# The tools that ours is compared with.
+BENCH_DEPS := bpftrace linux-perf strace
 
 .PHONY: run build test test-all lint generate bench clean deps test-deps
 
@@ -39,12 +41,15 @@ lint: test-deps
 test: build test-deps lint
 	$(GO) tool gotestsum --format pkgname --format-hide-empty-pkg -- -count=1 -p 1 -timeout 15m ./...
 
-# Longer than a change should wait for: the fuzzers, two minutes each.
+# Longer than a change should wait for: a minute of calls at full speed, and the
+# fuzzers, two minutes each.
 test-all: test
+	SPEAKER_TEST_LONG=1 $(GO) test -count=1 -run LongRun ./trace
 	@.ci/fuzz 120s
 
 bench: build test-deps
-	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
+	@.ci/install $(BENCH_DEPS)
+	$(GO) test -run '^$$' -bench . -benchtime 1s -timeout 30m ./...
 
 clean:
 	rm -f $(BIN)

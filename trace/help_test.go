@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -46,16 +47,26 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// openFiles lists this process' open files, without the runtime's own epoll.
+// openFiles lists this process' open files, without the runtime's own epoll and
+// the profiles of go test, which are closed after us.
 func openFiles() (names []string) {
 	dir, _ := os.ReadDir("/proc/self/fd")
 	for _, e := range dir {
 		to, err := os.Readlink("/proc/self/fd/" + e.Name())
-		if err == nil && !strings.Contains(to, "[eventpoll]") && !strings.Contains(to, "[eventfd]") {
+		if err == nil && !strings.Contains(to, "[eventpoll]") && !strings.Contains(to, "[eventfd]") && !isProfile(to) {
 			names = append(names, to)
 		}
 	}
 	return names
+}
+
+func isProfile(path string) bool {
+	for _, name := range []string{"cpuprofile", "trace"} {
+		if f := flag.Lookup("test." + name); f.Value.String() != "" && strings.HasSuffix(path, filepath.Base(f.Value.String())) {
+			return true
+		}
+	}
+	return false
 }
 
 // enterMain enters a cgroup and becomes a program: _enter CGROUP PROGRAM ARGS...
@@ -244,7 +255,7 @@ func enter(t testing.TB, cgroup string, argv ...string) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, self, append([]string{"_enter", cgroup}, argv...)...)
 	cmd.Stderr = os.Stderr

@@ -237,17 +237,20 @@ func clearRows(m *ebpf.Map) error {
 	return nil
 }
 
-// dump reads a whole hash map. Of one that is written to meanwhile, some rows may
-// be passed over: they come the next time.
+// dump reads a whole hash map, many rows with a system call. Of one that is
+// written to meanwhile, some rows may be passed over: they come the next time.
 func dump[K, V any](m *ebpf.Map) (keys []K, rows []V, err error) {
-	var k K
-	var r V
-	it := m.Iterate()
-	for it.Next(&k, &r) {
-		keys, rows = append(keys, k), append(rows, r)
+	const batch = 1024
+	var at ebpf.MapBatchCursor
+	for {
+		k, r := make([]K, batch), make([]V, batch)
+		n, err := m.BatchLookup(&at, k, r, nil)
+		keys, rows = append(keys, k[:n]...), append(rows, r[:n]...)
+		if errors.Is(err, ebpf.ErrKeyNotExist) {
+			return keys, rows, nil
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("read rows: %w", err)
+		}
 	}
-	if err := it.Err(); err != nil {
-		return nil, nil, fmt.Errorf("read rows: %w", err)
-	}
-	return keys, rows, nil
 }

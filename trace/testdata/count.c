@@ -1,9 +1,10 @@
 /* Makes calls at full speed in several threads, counts them itself, and prints
  * "abi number count" for each at the end: the oracle for exactness.
- * usage: count THREADS LOOPS */
+ * usage: count THREADS LOOPS [SECONDS]: with SECONDS, not longer than that */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Calls that libc does not make behind our back here: all harmless with zero
@@ -21,6 +22,7 @@ static const int native[] = { 124, 141, 155, 156, 166, 172, 173, 174, 175, 176, 
 enum { ABIS = 3, NR = 1024, MAXTHREADS = 64 };
 static unsigned long counts[MAXTHREADS][ABIS][NR];
 static long loops;
+static time_t until;
 
 #ifdef __x86_64__
 static long call64(long nr)
@@ -47,12 +49,22 @@ static long call32(long nr)
 #define call64(nr) syscall(nr, 0, 0, 0, 0, 0, 0)
 #endif
 
+static time_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
 static void *work(void *arg)
 {
 	long me = (long)arg;
 	unsigned seed = me * 2654435761u + 1;
 
 	for (long i = 0; i < loops; i++) {
+		if (until && i % 65536 == 0 && now() >= until)
+			break;
 		seed = seed * 1664525 + 1013904223;
 		unsigned r = seed >> 16;
 
@@ -82,6 +94,8 @@ int main(int argc, char **argv)
 	int threads = argc > 1 ? atoi(argv[1]) : 4;
 
 	loops = argc > 2 ? atol(argv[2]) : 1000;
+	if (argc > 3)
+		until = now() + atoi(argv[3]);
 	if (threads < 1 || threads > MAXTHREADS)
 		return 2;
 	for (long i = 0; i < threads; i++)
