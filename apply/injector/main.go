@@ -107,7 +107,11 @@ func (w *worker) pids() ([]int, error) {
 func (w *worker) heirs() []int {
 	var out []int
 	for _, pid := range w.last {
-		for _, p := range proc.Tree(pid) {
+		tree, err := proc.Tree(pid)
+		if err != nil {
+			tree = []int{pid}
+		}
+		for _, p := range tree {
 			if !slices.Contains(out, p) {
 				out = append(out, p)
 			}
