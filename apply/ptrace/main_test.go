@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strconv"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,6 +20,9 @@ func TestMain(m *testing.M) {
 	}
 	if len(os.Args) > 1 && os.Args[1] == "listen" {
 		os.Exit(listen(os.Args[2:]))
+	}
+	if len(os.Args) > 1 && os.Args[1] == "leave" {
+		os.Exit(leaveSignalled(os.Args[2]))
 	}
 	code := m.Run()
 	os.RemoveAll(buildDir)
@@ -92,6 +96,28 @@ func listen(args []string) int {
 	if json.NewEncoder(os.Stdout).Encode(o) != nil {
 		return 1
 	}
+	return 0
+}
+
+// leaveSignalled seizes a process, says so, and gives up on it once it has
+// stopped for a signal.
+func leaveSignalled(arg string) int {
+	runtime.LockOSThread()
+	pid, _ := strconv.Atoi(arg)
+	if err := seize(pid, 0); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	fmt.Println("seized")
+	for {
+		if s, err := readTask("/proc/" + arg + "/status"); err != nil || s.State == 't' {
+			break
+		}
+		nap()
+	}
+	t := &Thread{Tid: pid}
+	t.leave()
+	ReapFor(time.Second)
 	return 0
 }
 

@@ -95,7 +95,12 @@ func (v *victim) hears(what string) {
 // that comes just before.
 func (v *victim) waits(what string) {
 	v.t.Helper()
-	nr := map[string]string{"pause": "34 ", "epoll_wait": "232 ", "recv": "45 "}[strings.TrimPrefix(v.cmd.Args[1], "+")]
+	v.waitsIn(map[string]string{"pause": "34 ", "epoll_wait": "232 ", "recv": "45 "}[strings.TrimPrefix(v.cmd.Args[1], "+")], what)
+}
+
+// waitsIn waits until the victim sleeps in the call of that number.
+func (v *victim) waitsIn(nr, what string) {
+	v.t.Helper()
 	for end := time.Now().Add(5 * time.Second); nr != ""; time.Sleep(time.Millisecond) {
 		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/syscall", v.pid()))
 		if strings.HasPrefix(string(b), nr) {
@@ -253,6 +258,9 @@ func TestKillAtEveryStep(t *testing.T) {
 				v := start(t, how)
 				_, killed := v.inject(1, 2, die)
 				what := fmt.Sprintf("death at step %d", die)
+				if how == "sigsuspend" {
+					v.waitsIn("130 ", what) // it, too, loses a signal within our call
+				}
 				v.lives(what)
 				if n := v.field("Seccomp_filters"); n > 1 || n != 1 && !killed {
 					t.Fatalf("after %s: %d filters", what, n)

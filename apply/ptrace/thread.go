@@ -41,9 +41,7 @@ func Stop(tid int) (*Thread, error) {
 	}
 	t := &Thread{Tid: tid}
 	if err := t.interrupt(); err != nil {
-		if errors.Is(err, ErrBusy) {
-			t.letGo()
-		}
+		t.Detach()
 		return nil, err
 	}
 	return t, nil
@@ -89,11 +87,13 @@ func (t *Thread) interrupt() error {
 }
 
 // settle waits for the event stop of an interrupt that was asked for; signals
-// that come first are delivered as they would have been.
+// that come first are delivered as they would have been. One that does not stop
+// in time is left.
 func (t *Thread) settle(d time.Duration) error {
 	for {
 		s, err := wait(t.Tid, d)
 		if err != nil {
+			t.leave()
 			return err
 		}
 		switch s.kind {
@@ -158,10 +158,16 @@ func (t *Thread) Detach() time.Duration {
 	return time.Since(t.since)
 }
 
-// letGo gives up on a thread. What it runs returns to its own registers by
-// itself, so nothing else is done to it. One that does not stop cannot be
-// detached; it runs on, seized, until Reap or our end.
+// letGo gives up on a thread that has reported a stop. What it runs returns to
+// its own registers by itself, so nothing else is done to it.
 func (t *Thread) letGo() {
 	t.gone = true
-	release(t.Tid)
+	_, _ = ptrace(reqDetach, t.Tid, 0, 0)
+}
+
+// leave gives up on one that does not stop, and cannot be detached while it
+// runs: it runs on, seized, until Reap or our end.
+func (t *Thread) leave() {
+	t.gone = true
+	leave(t.Tid)
 }
