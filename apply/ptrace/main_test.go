@@ -46,8 +46,11 @@ func inject(args []string) int {
 	dieAt(n[3])
 	out := json.NewEncoder(os.Stdout)
 	for i := n[1]; i < n[2]; i++ {
-		r, err := Install(n[0], denying(unix.SYS_GETPPID, uint32(i)))
-		o := outcome{Result: r}
+		var o outcome
+		p, err := Identify(n[0])
+		if err == nil {
+			o.Result, err = Install(p, denying(unix.SYS_GETPPID, uint32(i)))
+		}
 		if err != nil {
 			o.Err = err.Error()
 		}
@@ -110,7 +113,7 @@ func leaveSignalled(arg string) int {
 	}
 	fmt.Println("seized")
 	for {
-		if s, err := readTask("/proc/" + arg + "/status"); err != nil || s.State == 't' {
+		if s, err := readStat("/proc/" + arg + "/stat"); err != nil || s.state == 't' {
 			break
 		}
 		nap()

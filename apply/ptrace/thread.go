@@ -47,6 +47,38 @@ func Stop(tid int) (*Thread, error) {
 	return t, nil
 }
 
+// StopTask is Stop for a thread of process p, as Tasks listed it. Its number, or
+// its process', may have a new owner since then (ErrGone). That is looked at
+// where the thread is stopped: from then on the numbers stay its own.
+func StopTask(p Process, task Task) (*Thread, error) {
+	t, err := Stop(task.Tid)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.is(p, task); err != nil {
+		t.Detach()
+		return nil, fmt.Errorf("identify thread %d: %w", task.Tid, err)
+	}
+	return t, nil
+}
+
+// is compares a stopped thread with how it was listed.
+func (t *Thread) is(p Process, task Task) error {
+	// The leader's own stat: the one of the process goes over all its threads.
+	leader, err := readStat(fmt.Sprintf("/proc/%d/task/%d/stat", p.Pid, p.Pid))
+	if err != nil {
+		return err
+	}
+	own, err := readStat(fmt.Sprintf("/proc/%d/task/%d/stat", p.Pid, t.Tid))
+	if err != nil {
+		return err
+	}
+	if leader.start != p.Start || own.start != task.Start {
+		return ErrGone
+	}
+	return nil
+}
+
 func seize(tid, options int) error {
 	_, err := ptrace(reqSeize, tid, 0, uintptr(options))
 	switch {
@@ -62,11 +94,17 @@ func seize(tid, options int) error {
 
 // whyNotSeized tells apart what the kernel answers EPERM to.
 func whyNotSeized(tid int) error {
-	t, err := readTask(fmt.Sprintf("/proc/%d/status", tid))
-	switch {
-	case err != nil || t.State == 'Z' || t.State == 'X':
+	s, err := readStat(fmt.Sprintf("/proc/%d/stat", tid))
+	if err != nil {
+		return err
+	}
+	if s.ended() {
 		return ErrGone
-	case t.Tracer == 0: // it is just ending, or just being made
+	}
+	switch tracer, err := tracerOf(tid); {
+	case err != nil:
+		return err
+	case tracer == 0: // it is just ending, or just being made
 		return ErrBusy
 	}
 	return ErrTraced
