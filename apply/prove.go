@@ -147,14 +147,18 @@ func gone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH)
 }
 
+// Looked is what was looked at, in words: "2 threads of 1 process".
+func (p Proof) Looked() string {
+	return fmt.Sprintf("%s of %s", count(p.Threads, "thread"), count(p.Processes, "process"))
+}
+
 func (p *Proof) sentences() []string {
 	var out []string
 	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
-	looked := fmt.Sprintf("%s of %s", count(p.Threads, "thread"), count(p.Processes, "process"))
 	if p.OK {
-		say("Proved: %s %s all %d call numbers of all ABIs as the policy says.", looked, verb(p.Threads, "answer"), len(everyCall()))
+		say("Proved: %s %s all %d call numbers of all ABIs as the policy says.", p.Looked(), verb(p.Threads, "answer"), len(everyCall()))
 	} else {
-		say("Not proved: looked at %s.", looked)
+		say("Not proved: looked at %s.", p.Looked())
 	}
 	if n := len(p.Differ); n > 0 {
 		x := p.Differ[0]
