@@ -203,3 +203,13 @@ func soon(t *testing.T) context.Context {
 	t.Cleanup(cancel)
 	return ctx
 }
+
+// tree lists a process and its descendants.
+func tree(t *testing.T, pid int) []int {
+	t.Helper()
+	pids, err := proc.Tree(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pids
+}

@@ -59,7 +59,7 @@ func TestKillHolding(t *testing.T) {
 			t.Errorf("seal: %s", out)
 		}
 		h.serves(t)
-		for pid, n := range filters(t, proc.Tree(h.pid)) {
+		for pid, n := range filters(t, tree(t, h.pid)) {
 			if n != h.filters+1 {
 				t.Errorf("process %d has %d filters after the seal, %d before", pid, n, h.filters)
 			}
@@ -126,7 +126,7 @@ func killHolding(t *testing.T, word string) *held {
 		t.Fatalf("the hold of %s is not found: %s", h.name, out)
 	}
 	eventually(t, "the demo to wait for requests", func() (bool, string) {
-		if w := proc.ListenWaits(proc.Tree(h.pid)); len(w) > 0 {
+		if w := proc.ListenWaits(tree(t, h.pid)); len(w) > 0 {
 			h.addr = strings.TrimPrefix(w[0].Addr, "tcp ")
 		}
 		return h.addr != "", "nothing listens"
@@ -142,7 +142,7 @@ func (h *held) want(t *testing.T, mode string, command ...string) {
 	if !strings.HasPrefix(out, h.name+": "+mode+" since") {
 		t.Errorf("hold %v: %q, want %s", command, out, mode)
 	}
-	for pid, n := range filters(t, proc.Tree(h.pid)) {
+	for pid, n := range filters(t, tree(t, h.pid)) {
 		if n < h.filters {
 			t.Errorf("process %d has %d filters, had %d", pid, n, h.filters)
 		}

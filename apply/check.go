@@ -63,7 +63,8 @@ type subject struct {
 	policy  policy.Policy
 	infos   []proc.Info
 	threads []proc.Thread
-	pids    []int
+	list    func() ([]int, error) // the target's processes, anew
+	unheld  bool                  // a check found that threads cannot be stopped
 }
 
 // find is what a check answers: nothing found is the zero value.
@@ -77,21 +78,23 @@ type find struct {
 type check struct {
 	id, title, why, remedy string
 	modes                  []Mode // nil: all
+	holds                  bool   // what it blocks for keeps threads from being stopped
 	look                   func(*subject) []find
 }
 
 // Preflight looks for what speaks against applying p, changes nothing, and
-// answers every check that was made, also those that found nothing. pids lists
+// answers every check that was made, also those that found nothing. For a running
+// target each thread is stopped for a moment, as for a proof: what the filters
+// already there answer, no other way tells. pids lists
 // the target's processes, as host pids; for ModeHold none exists yet, and what
 // pids answers is looked at if there is any.
 func Preflight(pids func() ([]int, error), p policy.Policy, mode Mode) []Check {
-	s := &subject{mode: mode, policy: p}
+	s := &subject{mode: mode, policy: p, list: pids}
 	list, err := pids()
 	if err != nil {
 		return []Check{{ID: "pids", Title: "the target's processes", Found: err.Error(),
 			Why: "they cannot be listed", Remedy: "see whether the target still runs", Level: Block}}
 	}
-	s.pids = list
 	for _, pid := range list {
 		if i, err := proc.Read(pid); err == nil {
 			s.infos = append(s.infos, i)
@@ -103,7 +106,9 @@ func Preflight(pids func() ([]int, error), p policy.Policy, mode Mode) []Check {
 		if c.modes != nil && !slices.Contains(c.modes, mode) {
 			continue
 		}
-		out = append(out, c.run(s)...)
+		found := c.run(s)
+		s.unheld = s.unheld || c.holds && Blocked(found)
+		out = append(out, found...)
 	}
 	return out
 }

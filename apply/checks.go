@@ -1,9 +1,7 @@
 package apply
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"runtime"
 	"slices"
@@ -20,19 +18,19 @@ var running = []Mode{ModeInject, ModeSeal}
 
 // checks is the list, in the order of the screen.
 var checks = []check{
-	{id: "privilege", title: "our own privilege", look: lookPrivilege,
+	{id: "privilege", title: "our own privilege", holds: true, look: lookPrivilege,
 		why:    "filters are put into other processes by ptrace, and read back for the proof",
 		remedy: "run as root on the host, outside of any container or sandbox"},
-	{id: "machine", title: "architecture", look: lookMachine,
+	{id: "machine", title: "architecture", holds: true, look: lookMachine,
 		why: "the calls are made by x86-64 code", remedy: "use an x86-64 machine for now"},
-	{id: "alive", title: "processes", modes: running, look: lookAlive,
+	{id: "alive", title: "processes", modes: running, holds: true, look: lookAlive,
 		why: "there is nothing to apply to", remedy: "start the target"},
 	{id: "policy", title: "the policy", look: lookPolicy, remedy: "edit the sets"}, // its warnings say why themselves
-	{id: "traced", title: "other tracers", modes: running, look: lookTraced,
+	{id: "traced", title: "other tracers", modes: running, holds: true, look: lookTraced,
 		why: "a process has one tracer at a time", remedy: "end gdb, strace or what else is attached"},
-	{id: "stopped", title: "stopped processes", modes: running, look: lookStopped,
+	{id: "stopped", title: "stopped processes", modes: running, holds: true, look: lookStopped,
 		why: "a stopped process cannot load a filter, and must not be started by us", remedy: "let it go on (SIGCONT), or end it"},
-	{id: "frozen", title: "frozen processes", modes: running, look: lookFrozen,
+	{id: "frozen", title: "frozen processes", modes: running, holds: true, look: lookFrozen,
 		why: "a frozen process cannot load a filter, and could die of the attempt", remedy: "unpause the container"},
 	{id: "compat", title: "32-bit processes", modes: running, look: lookCompat,
 		why: "they cannot be injected yet", remedy: "hold the target by starting it under speaker"},
@@ -46,6 +44,8 @@ var checks = []check{
 		why: "they sleep uninterruptibly: disk, network storage, or a vfork whose child has not exec'ed yet", remedy: "they are tried for three seconds, and named if that fails"},
 	{id: "filters", title: "filters already there", modes: running, look: lookFilters,
 		why: "filters stack and the strictest answer wins", remedy: "none needed: what they deny stays denied"},
+	{id: "foreseen", title: "what the filters together will answer", modes: running, look: lookForeseen,
+		why: "the proof would fail, after a step that cannot be taken back", remedy: "start the target without that filter"},
 	{id: "nnp", title: "no_new_privs", modes: running, look: lookNoNewPrivs,
 		why: "the kernel asks for it when a process without CAP_SYS_ADMIN loads a filter; setuid programs then lose their power there, for good", remedy: "none needed unless the target runs su, sudo, ping or the like"},
 }
@@ -99,7 +99,7 @@ func lookPolicy(s *subject) []find {
 	var out []find
 	for _, w := range s.policy.Warnings() {
 		f := find{level: Warn, found: w.Text, remedy: w.Remedy}
-		if w.Block {
+		if w.Block || w.BlockHold && s.mode == ModeHold {
 			f.level = Block
 		}
 		out = append(out, f)
@@ -161,7 +161,7 @@ func lookStrict(s *subject) []find {
 // there, unless the process is gone.
 func seen(word string, yes bool, err error) string {
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ESRCH):
+	case gone(err):
 		return ""
 	case err != nil:
 		return "cannot be looked at (" + err.Error() + ")"
@@ -180,10 +180,13 @@ func lookUring(s *subject) []find {
 
 func lookBusy(s *subject) []find {
 	return s.those(Warn, func(i proc.Info) string {
-		if i.State == 'D' {
-			return "uninterruptible"
+		if i.State != 'D' {
+			return ""
 		}
-		return ""
+		if yes, err := proc.Frozen(i.Pid); yes && err == nil {
+			return "" // it shows as such, and is told as frozen
+		}
+		return "uninterruptible"
 	})
 }
 

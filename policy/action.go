@@ -54,6 +54,15 @@ func (a Action) Errno() unix.Errno {
 	return min(unix.Errno(a.Data()), maxErrno)
 }
 
+// Over returns what a filter's answer a makes of what the filters below it
+// answered: the stricter one, of equally strict ones its own.
+func (a Action) Over(below Action) Action {
+	if below.stricter(a) {
+		return below
+	}
+	return a
+}
+
 // stricter reports whether the kernel puts a before b: it compares the kinds as
 // signed numbers, the lowest wins.
 func (a Action) stricter(b Action) bool { return int32(a.Kind()) < int32(b.Kind()) }

@@ -75,14 +75,12 @@ func Eval(insns []unix.SockFilter, d Data) (Action, error) {
 // strictest answer, of equally strict ones the newest. No program allows all.
 func EvalAll(chain [][]unix.SockFilter, d Data) (Action, error) {
 	result := ActAllow
-	for i := len(chain) - 1; i >= 0; i-- {
-		answer, err := Eval(chain[i], d)
+	for i, f := range chain {
+		answer, err := Eval(f, d)
 		if err != nil {
 			return 0, fmt.Errorf("filter %d of %d: %w", i, len(chain), err)
 		}
-		if answer.stricter(result) {
-			result = answer
-		}
+		result = answer.Over(result)
 	}
 	return result, nil
 }

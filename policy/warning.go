@@ -1,13 +1,17 @@
 package policy
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Warning is something to know before a policy is applied.
 type Warning struct {
-	Block  bool   // applying it would break the program
-	Text   string // what is wrong
-	Remedy string // what to do about it
-	Calls  []Call // the calls it is about
+	Block     bool   // applying it would break the program, or be worth nothing
+	BlockHold bool   // a hold of it would be: there it is refused
+	Text      string // what is wrong
+	Remedy    string // what to do about it
+	Calls     []Call // the calls it is about
 }
 
 // warners each look for one thing.
@@ -38,16 +42,22 @@ func (p Policy) Warnings() []Warning {
 }
 
 func warnNothingInRun(p Policy) []Warning {
-	for c := range p.narrow.All() {
-		if _, ok := p.essential[c]; !ok {
+	for _, e := range p.entries {
+		if _, essential := p.essential[e.Call]; e.Run && !essential && e.forRun() {
 			return nil
 		}
 	}
 	return []Warning{{
 		Block:  true,
-		Text:   "run allows nothing but the essentials",
+		Text:   "nothing that run allows was seen in run or allowed by hand: the program could not serve",
 		Remedy: "record while the program serves, or move the split earlier",
 	}}
+}
+
+// forRun reports whether a call that run allows is there for run's own sake, and
+// not because stop, say, is included.
+func (e Entry) forRun() bool {
+	return e.Seen.Has(Run) || slices.ContainsFunc(e.Why, func(r Reason) bool { return r.Origin == OriginHand && r.Phase == Run })
 }
 
 // leastSeen is the number of calls below which a recording says little of run:
@@ -60,7 +70,7 @@ func warnHardlySeen(p Policy) []Warning {
 	for _, e := range p.entries {
 		n += e.Uses[Run].Count + e.Uses[Run].Earlier
 	}
-	if !p.seen.Has(Run) || n >= leastSeen {
+	if p.seen == 0 || n >= leastSeen || warnNothingInRun(p) != nil {
 		return nil
 	}
 	return []Warning{{
@@ -84,15 +94,20 @@ func warnEssentials(p Policy) []Warning {
 	return out
 }
 
+// warnSeccomp is about listeners: the newest filter that asks one is heard, so
+// that a program may answer for itself what an older one would have asked, once
+// nobody listens there. It takes seccomp(2): prctl(2) loads filters, and never
+// gives a listener. No listener is heard against a filter that denies.
 func warnSeccomp(p Policy) []Warning {
 	calls := p.named(p.narrow, "seccomp")
 	if len(calls) == 0 {
 		return nil
 	}
 	return []Warning{{
-		Text:   "run allows seccomp: a process could install a listener of its own and allow itself what a seal denies",
-		Remedy: "deny seccomp in run; sandboxes that the program sets up for its children then fail",
-		Calls:  calls,
+		BlockHold: true,
+		Text:      "run allows seccomp: should the keeper of a hold be killed, a process could install a listener of its own and allow itself what the hold denies; what is sealed or injected stays denied",
+		Remedy:    "deny seccomp in run; sandboxes that the program sets up for its children then fail",
+		Calls:     calls,
 	}}
 }
 
@@ -100,6 +115,7 @@ func warnUring(p Policy) []Warning {
 	uring := []string{"io_uring_setup", "io_uring_enter", "io_uring_register"}
 	if calls := p.named(p.narrow, uring...); len(calls) > 0 {
 		return []Warning{{
+			Block:  true,
 			Text:   "run allows io_uring: what a ring does passes by every filter",
 			Remedy: "deny the io_uring calls in run; most programs then use plain calls",
 			Calls:  calls,
@@ -107,7 +123,7 @@ func warnUring(p Policy) []Warning {
 	}
 	if calls := p.named(p.wide, uring...); len(calls) > 0 {
 		return []Warning{{
-			Text:   "boot allows io_uring: a ring made in boot still opens files and sockets in run",
+			Text:   "boot allows io_uring: a ring made in boot still opens files and sockets in run, so that a seal is refused while there is one",
 			Remedy: "deny the io_uring calls in boot; most programs then use plain calls",
 			Calls:  calls,
 		}}

@@ -21,24 +21,32 @@ func TestWarnings(t *testing.T) {
 		name  string
 		obs   Observed
 		edits []Edit
-		want  []string // "block" or "warn", then a part of the text, then the calls
+		want  []string // "block", "hold" (blocks a hold) or "warn", then a part of the text, then the calls
 	}{
 		{name: "nothing to say", obs: stopped(nil)},
 		{name: "recorded while idle", obs: Observed{Run: idle, Stop: saw("write")},
 			want: []string{"warn run was hardly seen: 6 calls in all []"}},
 		{name: "nothing recorded", want: []string{
-			"block run allows nothing but the essentials []",
+			"block nothing that run allows was seen in run []",
 			"warn no stop was recorded []",
 		}},
+		{name: "run never seen", obs: Observed{Boot: saw("openat"), Stop: saw("kill")},
+			want: []string{"block nothing that run allows was seen in run []"}},
+		{name: "run never seen, but allowed by hand", obs: Observed{Boot: saw("openat"), Stop: saw("kill")}, edits: []Edit{edit(OpAllow, "openat", Run)},
+			want: []string{"warn run was hardly seen: 0 calls in all []"}},
+		{name: "allowed by hand in stop alone", obs: Observed{Boot: saw("openat"), Stop: saw("kill")}, edits: []Edit{edit(OpAllow, "unlink", Stop)},
+			want: []string{"block nothing that run allows was seen in run []"}},
+		{name: "all that was seen in run is denied", obs: Observed{Run: saw("read"), Stop: saw("kill")}, edits: []Edit{edit(OpDeny, "read", Run)},
+			want: []string{"block nothing that run allows was seen in run []"}},
 		{name: "an essential is denied", obs: stopped(nil), edits: []Edit{edit(OpDeny, "exit_group", Run)},
 			want: []string{"block run denies exit_group: a process that cannot end [exit_group]"}},
 		{name: "an essential is denied in boot", obs: stopped(nil), edits: []Edit{edit(OpDeny, "exit", Boot)},
 			want: []string{"block run denies exit: [exit]"}},
 		{name: "seccomp in run", obs: stopped(Observed{Run: saw("seccomp")}),
-			want: []string{"warn run allows seccomp [seccomp]"}},
+			want: []string{"hold run allows seccomp: should the keeper of a hold be killed [seccomp]"}},
 		{name: "seccomp in boot only", obs: stopped(Observed{Boot: saw("seccomp")})},
 		{name: "io_uring in run", obs: stopped(Observed{Run: saw("io_uring_enter", "io_uring_setup")}),
-			want: []string{"warn run allows io_uring [io_uring_setup io_uring_enter]"}},
+			want: []string{"block run allows io_uring [io_uring_setup io_uring_enter]"}},
 		{name: "io_uring in boot", obs: stopped(Observed{Boot: saw("io_uring_setup")}),
 			want: []string{"warn boot allows io_uring [io_uring_setup]"}},
 		{name: "stop left out", obs: stopped(Observed{Stop: saw("unlink")}), edits: []Edit{edit(OpLeaveOut, "", Stop)},
@@ -75,7 +83,7 @@ func checkWarning(t *testing.T, w Warning, want string) {
 	for _, c := range w.Calls {
 		names = append(names, c.String())
 	}
-	if w.Block != (kind == "block") || !strings.Contains(w.Text, text) || strings.Join(names, " ")+"]" != calls {
+	if w.Block != (kind == "block") || w.BlockHold != (kind == "hold") || !strings.Contains(w.Text, text) || strings.Join(names, " ")+"]" != calls {
 		t.Errorf("got %+v %q, want %q", w, names, want)
 	}
 	if w.Remedy == "" {

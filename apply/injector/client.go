@@ -24,7 +24,7 @@ type PidsFunc func() ([]int, error)
 // client is a running injector process.
 type client struct {
 	cmd  *exec.Cmd
-	conn net.Conn
+	conn *net.UnixConn
 	pass *net.UnixConn
 	enc  *json.Encoder
 	dec  *json.Decoder
@@ -80,47 +80,60 @@ func (c *client) close() {
 }
 
 // finish answers the process' questions until it is done. When ctx ends, the
-// process is told that nobody waits.
+// process is told that nobody waits; what it has begun it brings to its end, and
+// goes on asking. What it told last is answered with every error, and is Unsure
+// unless it was its last word.
 func (c *client) finish(ctx context.Context, pids PidsFunc) (message, error) {
-	stop := context.AfterFunc(ctx, func() { _ = c.conn.(*net.UnixConn).CloseWrite() })
+	stop := context.AfterFunc(ctx, func() { _, _ = c.conn.Write(stopLine) })
 	defer stop()
+	var last Report
+	var unlisted error
 	for {
 		var m message
 		if err := c.dec.Decode(&m); err != nil {
 			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 				err = errors.New("it ended before it was done; what it worked on recovers by itself")
 			}
-			return m, fmt.Errorf("hear from injector: %w", err)
+			last.Unsure = true
+			return message{Report: last}, errors.Join(fmt.Errorf("hear from injector: %w", err), unlisted)
 		}
 		switch {
-		case m.Done && m.Err != "":
-			if ctx.Err() != nil {
-				return m, fmt.Errorf("%s: %w", m.Err, context.Cause(ctx))
-			}
-			return m, errors.New(m.Err)
+		case m.Done && m.Err == "":
+			return m, unlisted
+		case m.Done && unlisted != nil:
+			return m, fmt.Errorf("%w (%s)", unlisted, m.Err)
+		case m.Done && ctx.Err() != nil:
+			return m, fmt.Errorf("%s: %w", m.Err, context.Cause(ctx))
 		case m.Done:
-			return m, nil
+			return m, errors.New(m.Err)
 		case m.Ask:
+			last = m.Report
 			list, err := pids()
 			if err != nil {
-				return m, fmt.Errorf("list processes: %w", err)
+				// It finishes what it has begun without us, and then tells.
+				unlisted = fmt.Errorf("list processes: %w", err)
+				_ = c.conn.CloseWrite()
+				continue
 			}
-			if err := c.enc.Encode(request{Pids: list}); err != nil && ctx.Err() == nil {
-				return m, fmt.Errorf("tell injector: %w", err)
-			}
+			_ = c.enc.Encode(request{Processes: identified(list)}) // should it be gone, the next read tells
 		}
 	}
 }
 
+// stopLine is request{Stop: true}. It is written beside the encoder, whole.
+var stopLine = []byte(`{"Stop":true}` + "\n")
+
 // Install puts a filter into every process, permanently, until passes over
 // them find none without it. What could not be served is in the report, with no
-// error; an error means that the work ended early.
+// error; an error means that the work ended early, or that nobody could list the
+// processes any more. The report tells what was done, also with an error.
 func Install(ctx context.Context, pids PidsFunc, insns []unix.SockFilter) (Report, error) {
 	m, err := run(ctx, pids, request{Op: opInstall, Insns: insns})
 	return m.Report, err
 }
 
-// DumpAll dumps every filter of every thread.
+// DumpAll dumps every filter of every thread, each stopped for a moment. What
+// could not be looked at is in the dump, with no error.
 func DumpAll(ctx context.Context, pids PidsFunc) (Dump, error) {
 	m, err := run(ctx, pids, request{Op: opDump})
 	return m.Dump, err

@@ -1,7 +1,6 @@
 package injector
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -21,18 +20,13 @@ const (
 	maxPasses = 1000
 )
 
-// process tells processes apart that had the same pid.
-type process struct {
-	pid   int
-	start uint64
-}
-
 // installation is the state of one opInstall.
 type installation struct {
 	insns  []unix.SockFilter
 	report Report
-	done   map[process]bool
-	since  map[process]time.Time // first refusal of one that may stop later
+	done   map[ptrace.Process]bool
+	since  map[ptrace.Process]time.Time // first refusal of one that may stop later
+	partly map[ptrace.Process]bool      // some threads of it may have the filter
 }
 
 // cleanPasses is how many passes in a row must find no process without the
@@ -40,35 +34,44 @@ type installation struct {
 // and ends before it is looked at.
 const cleanPasses = 3
 
-// begun says that some process has the filter. From then on the work is brought
-// to its end also when nobody waits for it any more: a target must not be left
-// half filtered.
-func (in *installation) begun() bool { return in.report.Processes > 0 }
+// begun says that some process has the filter, or a thread of one. From then on
+// the work is brought to its end also when nobody waits for it any more: a target
+// must not be left half filtered.
+func (in *installation) begun() bool { return in.report.Processes > 0 || len(in.partly) > 0 }
 
 // install goes over the processes until none is found without the filter. A
 // fork by a process that has it inherits it, so that new processes alone, as a
 // fork storm makes them, do not keep it from ending.
 func (w *worker) install(insns []unix.SockFilter) (Report, error) {
-	in := &installation{insns: insns, done: map[process]bool{}, since: map[process]time.Time{}}
+	in := &installation{insns: insns, done: map[ptrace.Process]bool{}, since: map[ptrace.Process]time.Time{}, partly: map[ptrace.Process]bool{}}
+	err := w.passes(in)
+	in.report.Unsure = len(in.partly) > 0
+	return in.report, err
+}
+
+func (w *worker) passes(in *installation) error {
 	end := time.Now().Add(atMost)
 	for clean := 0; clean < cleanPasses; {
 		if in.report.Passes == maxPasses || time.Now().After(end) {
-			return in.report, fmt.Errorf("processes appear faster than they can be filtered: gave up after %d passes", in.report.Passes)
+			return fmt.Errorf("processes appear faster than they can be filtered: gave up after %d passes", in.report.Passes)
 		}
-		pids, err := w.pids()
+		if w.left.Load() && !in.begun() {
+			return errLeft
+		}
+		list, err := w.ask(in.soFar())
 		if errors.Is(err, errLeft) && in.begun() {
-			pids, err = w.heirs(), nil
+			list, err = w.heirs()
 		}
 		if err != nil {
-			return in.report, err
+			return err
 		}
 		in.report.Passes++
 		clean++
-		for _, pid := range pids {
+		for _, p := range list {
 			if w.left.Load() && !in.begun() {
-				return in.report, errLeft
+				return errLeft
 			}
-			switch in.one(pid) {
+			switch in.one(p) {
 			case lacked:
 				clean = 0
 			case refused:
@@ -77,7 +80,15 @@ func (w *worker) install(insns []unix.SockFilter) (Report, error) {
 			}
 		}
 	}
-	return in.report, nil
+	return nil
+}
+
+// soFar is the report without what is long.
+func (in *installation) soFar() Report {
+	r := in.report
+	r.Stops = nil
+	r.Failed = r.Failed[:min(len(r.Failed), 100)]
+	return r
 }
 
 // finding is what a pass finds out about one process.
@@ -90,14 +101,17 @@ const (
 )
 
 // one serves one process.
-func (in *installation) one(pid int) finding {
-	p, ok := identify(pid)
-	if !ok || in.done[p] {
+func (in *installation) one(p ptrace.Process) finding {
+	if in.done[p] {
 		return fine
 	}
-	res, err := ptrace.Install(pid, in.insns)
+	res, err := ptrace.Install(p, in.insns)
 	if res.NoNewPrivs {
 		in.report.NoNewPrivs++
+	}
+	delete(in.partly, p)
+	if res.Partly {
+		in.partly[p] = true
 	}
 	if err == nil {
 		in.done[p] = true
@@ -108,14 +122,14 @@ func (in *installation) one(pid int) finding {
 		in.report.Stops = append(in.report.Stops, res.Stopped)
 		return lacked
 	}
-	if errors.Is(err, ptrace.ErrGone) {
-		if _, alive := identify(pid); alive {
-			return refused // a thread of it ended: try another one
-		}
+	if errors.Is(err, ptrace.ErrGone) && !alive(p) {
+		delete(in.partly, p)
+		in.done[p] = true
 		in.report.Died++
 		return fine
 	}
-	if errors.Is(err, ptrace.ErrBusy) || errors.Is(err, ptrace.ErrNoThread) {
+	// Of one that is "gone" and lives, a thread ended: another one may do.
+	if errors.Is(err, ptrace.ErrGone) || errors.Is(err, ptrace.ErrBusy) || errors.Is(err, ptrace.ErrNoThread) {
 		if in.since[p].IsZero() {
 			in.since[p] = time.Now()
 		}
@@ -123,31 +137,19 @@ func (in *installation) one(pid int) finding {
 			return refused
 		}
 	}
-	in.fail(pid, err)
+	in.report.Failed = append(in.report.Failed, Failure{Pid: p.Pid, Comm: comm(p.Pid), Text: err.Error()})
 	in.done[p] = true
 	return fine
 }
 
-func (in *installation) fail(pid int, err error) {
-	in.report.Failed = append(in.report.Failed, Failure{Pid: pid, Comm: comm(pid), Text: err.Error()})
-}
-
-// identify reads a process' start time; false when it is gone or a zombie.
-func identify(pid int) (process, bool) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return process{}, false
+// alive says whether a process still has its number. What cannot be asked is
+// taken for alive.
+func alive(p ptrace.Process) bool {
+	now, err := ptrace.Identify(p.Pid)
+	if err != nil || p.Start == 0 {
+		return !errors.Is(err, ptrace.ErrGone)
 	}
-	// The name, in parentheses, may hold anything; fields count from behind it.
-	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	if len(f) < 20 {
-		return process{}, false
-	}
-	if f[0] == "Z" && f[17] == "1" || f[0] == "X" { // a zombie leader may have live threads
-		return process{}, false
-	}
-	start, err := strconv.ParseUint(f[19], 10, 64)
-	return process{pid, start}, err == nil
+	return now == p
 }
 
 func comm(pid int) string {

@@ -20,8 +20,8 @@ import (
 type worker struct {
 	enc      *json.Encoder
 	requests chan request
-	left     atomic.Bool // the parent is gone, or wants us to stop
-	last     []int       // the processes that were listed last
+	left     atomic.Bool      // the parent is gone, or nobody waits for us any more
+	last     []ptrace.Process // what was listed last
 }
 
 // Main is the `_inject` process.
@@ -58,6 +58,10 @@ func (w *worker) read(control *os.File) {
 			close(w.requests)
 			return
 		}
+		if r.Stop {
+			w.left.Store(true)
+			continue
+		}
 		w.requests <- r
 	}
 }
@@ -69,7 +73,7 @@ func (w *worker) do(r request) message {
 	case opInstall:
 		m.Report, err = w.install(r.Insns)
 	case opDump:
-		m.Dump, err = w.dump()
+		m.Dump, err = w.dumpAll()
 	case opListen:
 		m.Report, err = w.listen(r)
 	default:
@@ -83,9 +87,10 @@ func (w *worker) do(r request) message {
 
 var errLeft = errors.New("stopped before the end")
 
-// pids asks for the list of processes. Ours are never among them.
-func (w *worker) pids() ([]int, error) {
-	if w.left.Load() || w.enc.Encode(message{Ask: true}) != nil {
+// ask asks for the list of processes, and tells what was done so far. Ours are
+// never among them. The error is errLeft when there is nobody to ask.
+func (w *worker) ask(so Report) ([]ptrace.Process, error) {
+	if w.enc.Encode(message{Ask: true, Report: so}) != nil {
 		return nil, errLeft
 	}
 	for {
@@ -94,7 +99,7 @@ func (w *worker) pids() ([]int, error) {
 			if !ok {
 				return nil, errLeft
 			}
-			w.last = without(r.Pids, os.Getpid(), os.Getppid())
+			w.last = w.listed(r.Processes)
 			return w.last, nil
 		case <-time.After(time.Millisecond):
 			ptrace.Reap()
@@ -102,29 +107,55 @@ func (w *worker) pids() ([]int, error) {
 	}
 }
 
+// listed takes ours out of a list, and asks again after what the client could not.
+func (w *worker) listed(all []ptrace.Process) []ptrace.Process {
+	var out []ptrace.Process
+	for _, p := range all {
+		if p.Pid == os.Getpid() || p.Pid == os.Getppid() {
+			continue
+		}
+		if p.Start == 0 {
+			out = append(out, identified([]int{p.Pid})...)
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
 // heirs lists the processes that were listed last and what descends from them,
-// for when there is nobody to ask.
-func (w *worker) heirs() []int {
-	var out []int
-	for _, pid := range w.last {
-		for _, p := range proc.Tree(pid) {
+// for when there is nobody to ask. One that was given another parent, and comes
+// of a process without the filter, is not found that way.
+func (w *worker) heirs() ([]ptrace.Process, error) {
+	var out []ptrace.Process
+	for _, old := range w.last {
+		if now, err := ptrace.Identify(old.Pid); err != nil || now != old {
+			continue // it ended, and the number may be anybody's
+		}
+		pids, err := proc.Tree(old.Pid)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range identified(pids) {
 			if !slices.Contains(out, p) {
 				out = append(out, p)
 			}
 		}
 	}
-	return out
+	return out, nil
 }
 
-func without(pids []int, not ...int) []int {
-	var out []int
-next:
-	for _, p := range pids {
-		for _, n := range not {
-			if p == n {
-				continue next
-			}
+// identified adds to pids what tells them from later owners of the numbers. It
+// is called right after they were listed. One that lives and cannot be asked
+// stays in the list, without a start: work on it fails, and is told.
+func identified(pids []int) []ptrace.Process {
+	out := make([]ptrace.Process, 0, len(pids))
+	for _, pid := range pids {
+		p, err := ptrace.Identify(pid)
+		if errors.Is(err, ptrace.ErrGone) {
+			continue
 		}
+		p.Pid = pid
 		out = append(out, p)
 	}
 	return out

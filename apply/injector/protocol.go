@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"speaker/apply/ptrace"
 )
 
 // Fixed descriptors of the injector process.
@@ -22,10 +24,11 @@ const (
 
 // request is the first message to the process; answers to its asking follow.
 type request struct {
-	Op    op                `json:",omitempty"`
-	Pid   int               `json:",omitempty"`
-	Insns []unix.SockFilter `json:",omitempty"`
-	Pids  []int             `json:",omitempty"`
+	Op        op                `json:",omitempty"`
+	Pid       int               `json:",omitempty"`
+	Insns     []unix.SockFilter `json:",omitempty"`
+	Processes []ptrace.Process  `json:",omitempty"`
+	Stop      bool              `json:",omitempty"` // nobody waits: begin nothing
 }
 
 // message is what the process says. Exactly one of Ask, Ready and Done is set.
@@ -34,7 +37,7 @@ type message struct {
 	Ready  bool   `json:",omitempty"` // opListen: the exec will be caught
 	Done   bool   `json:",omitempty"`
 	Err    string `json:",omitempty"` // why nothing more was done
-	Report Report
+	Report Report // also with Ask: so far
 	Dump   Dump
 }
 
@@ -46,20 +49,26 @@ type Report struct {
 	Stops      []time.Duration // per process: how long a thread did not run
 	Failed     []Failure
 	NoNewPrivs int // processes in which no_new_privs had to be set
+	// Unsure says that more may have the filter than is told here: the injector
+	// ended before it could tell, or a process was served in part.
+	Unsure bool
 }
 
-// Failure is a process that could not be served. It runs on as it was.
+// Failure is a process that could not be served, or a thread of it. The text
+// says when some of its threads have the filter; else it runs on as it was.
 type Failure struct {
 	Pid  int
 	Comm string // hostile bytes
 	Text string
 }
 
-// Dump is every filter of every thread. Equal chains are stored once.
+// Dump is every filter of every thread. Equal filters and equal chains are
+// stored once.
 type Dump struct {
-	Chains  [][][]unix.SockFilter // a chain is oldest filter first
+	Filters [][]unix.SockFilter
+	Chains  [][]int // indexes into Filters, oldest first
 	Threads []Thread
-	Failed  []Failure
+	Failed  []Failure // threads, and processes, that could not be looked at
 }
 
 // Thread is one dumped thread.

@@ -68,7 +68,7 @@ func (t *Thread) intoClose(fd uint64) error {
 		}
 		s, err := wait(t.Tid, callWithin)
 		if err != nil {
-			t.letGo()
+			t.leave()
 			return err
 		}
 		sig = 0
@@ -140,7 +140,7 @@ func (t *Thread) enter(rip uint64, nr int, a [6]uint64) (bool, error) {
 		}
 		s, err := wait(t.Tid, callWithin)
 		if err != nil {
-			t.letGo()
+			t.leave()
 			return false, err
 		}
 		switch s.kind {
@@ -226,7 +226,7 @@ func (t *Thread) run() (uint64, error) {
 	s, err := wait(t.Tid, callWithin)
 	switch {
 	case err != nil:
-		t.letGo()
+		t.leave()
 		return 0, err
 	case s.kind != stopSyscall:
 		t.gone = true
@@ -252,7 +252,7 @@ func (t *Thread) rest() error {
 	s, err := wait(t.Tid, callWithin)
 	switch {
 	case err != nil:
-		t.letGo()
+		t.leave()
 		return err
 	case s.kind == stopGone:
 		t.gone = true

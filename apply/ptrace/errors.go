@@ -2,7 +2,8 @@ package ptrace
 
 import "errors"
 
-// Why a process could not be worked on. All but ErrGone leave it as it was.
+// Why a thread could not be worked on. All but ErrGone leave it as it was; other
+// threads of its process may have got the filter before (see Result.Partly).
 var (
 	ErrGone     = errors.New("it ended meanwhile")
 	ErrBusy     = errors.New("it does not stop (uninterruptible, or the parent of a vfork)")

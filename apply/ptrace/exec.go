@@ -94,6 +94,7 @@ func (w *Watch) atExec(tid int) (*Thread, error) {
 		return nil, ErrGone
 	}
 	if err := t.settle(stopWithin); err != nil {
+		t.Detach()
 		return nil, err
 	}
 	return t, nil
@@ -103,11 +104,8 @@ func (w *Watch) atExec(tid int) (*Thread, error) {
 func (w *Watch) Close() {
 	for tid := range w.tids {
 		t := &Thread{Tid: tid}
-		if t.interrupt() == nil {
-			t.Detach()
-		} else {
-			release(tid)
-		}
+		_ = t.interrupt()
+		t.Detach()
 	}
 	w.tids = nil
 }

@@ -36,9 +36,18 @@ func (t *Thread) filter(i int) ([]unix.SockFilter, error) {
 	}
 	f := make([]unix.SockFilter, n)
 	if _, err := ptraceMem(unix.PTRACE_SECCOMP_GET_FILTER, t.Tid, uintptr(i), unsafe.Pointer(&f[0])); err != nil {
-		return nil, fmt.Errorf("dump filter %d of thread %d: %w", i, t.Tid, err)
+		return nil, t.undumped(i, err)
 	}
 	return f, nil
+}
+
+// undumped words why a filter could not be dumped. No such thread means that it
+// was killed while it was stopped.
+func (t *Thread) undumped(i int, err error) error {
+	if errors.Is(err, unix.ESRCH) {
+		err = ErrGone
+	}
+	return fmt.Errorf("dump filter %d of thread %d: %w", i, t.Tid, err)
 }
 
 // filterLen is the length of the i-th oldest filter; 0 when there are fewer.
@@ -48,7 +57,7 @@ func (t *Thread) filterLen(i int) (int, error) {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EINVAL) && i == 0:
 		return 0, nil
 	case err != nil:
-		return 0, fmt.Errorf("dump filter %d of thread %d: %w", i, t.Tid, err)
+		return 0, t.undumped(i, err)
 	case n == 0:
 		return 0, fmt.Errorf("dump filter %d of thread %d: it is empty", i, t.Tid)
 	}

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strconv"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,6 +20,9 @@ func TestMain(m *testing.M) {
 	}
 	if len(os.Args) > 1 && os.Args[1] == "listen" {
 		os.Exit(listen(os.Args[2:]))
+	}
+	if len(os.Args) > 1 && os.Args[1] == "leave" {
+		os.Exit(leaveSignalled(os.Args[2]))
 	}
 	code := m.Run()
 	os.RemoveAll(buildDir)
@@ -42,8 +46,11 @@ func inject(args []string) int {
 	dieAt(n[3])
 	out := json.NewEncoder(os.Stdout)
 	for i := n[1]; i < n[2]; i++ {
-		r, err := Install(n[0], denying(unix.SYS_GETPPID, uint32(i)))
-		o := outcome{Result: r}
+		var o outcome
+		p, err := Identify(n[0])
+		if err == nil {
+			o.Result, err = Install(p, denying(unix.SYS_GETPPID, uint32(i)))
+		}
 		if err != nil {
 			o.Err = err.Error()
 		}
@@ -92,6 +99,28 @@ func listen(args []string) int {
 	if json.NewEncoder(os.Stdout).Encode(o) != nil {
 		return 1
 	}
+	return 0
+}
+
+// leaveSignalled seizes a process, says so, and gives up on it once it has
+// stopped for a signal.
+func leaveSignalled(arg string) int {
+	runtime.LockOSThread()
+	pid, _ := strconv.Atoi(arg)
+	if err := seize(pid, 0); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	fmt.Println("seized")
+	for {
+		if s, err := readStat("/proc/" + arg + "/stat"); err != nil || s.state == 't' {
+			break
+		}
+		nap()
+	}
+	t := &Thread{Tid: pid}
+	t.leave()
+	ReapFor(time.Second)
 	return 0
 }
 

@@ -1,10 +1,6 @@
 package ptrace
 
-import (
-	"time"
-
-	"golang.org/x/sys/unix"
-)
+import "time"
 
 // stuck holds threads that we seized and could not stop, or had to let go while
 // they ran. They run as they like, but anything that stops them would leave
@@ -16,17 +12,23 @@ var stuck = map[int]bool{}
 // and then; when the calling process ends, the kernel does it.
 func Reap() {
 	for tid := range stuck {
-		s, err := wait(tid, 0)
-		switch {
-		case err == ErrBusy:
-			continue
-		case err == nil && s.kind == stopSignal:
-			_, _ = ptrace(reqDetach, tid, 0, uintptr(s.sig))
-		case err == nil:
-			_, _ = ptrace(reqDetach, tid, 0, 0)
-		}
-		delete(stuck, tid)
+		reap(tid)
 	}
+}
+
+// reap detaches one of them, if it has stopped meanwhile. A signal that it
+// stopped for goes on to it.
+func reap(tid int) {
+	s, err := wait(tid, 0)
+	switch {
+	case err == ErrBusy:
+		return
+	case err == nil && s.kind == stopSignal:
+		_, _ = ptrace(reqDetach, tid, 0, uintptr(s.sig))
+	case err == nil:
+		_, _ = ptrace(reqDetach, tid, 0, 0)
+	}
+	delete(stuck, tid)
 }
 
 // ReapFor is Reap for as long as there is something left, up to d.
@@ -39,9 +41,9 @@ func ReapFor(d time.Duration) {
 	}
 }
 
-// release detaches a thread, or remembers it when it runs and cannot be.
-func release(tid int) {
-	if _, err := ptrace(reqDetach, tid, 0, 0); err == unix.ESRCH {
-		stuck[tid] = true
-	}
+// leave gives up on a thread that did not report in time. It is not detached
+// blindly: it may have stopped for a signal just now, which would be lost.
+func leave(tid int) {
+	stuck[tid] = true
+	reap(tid)
 }

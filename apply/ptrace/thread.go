@@ -41,12 +41,42 @@ func Stop(tid int) (*Thread, error) {
 	}
 	t := &Thread{Tid: tid}
 	if err := t.interrupt(); err != nil {
-		if errors.Is(err, ErrBusy) {
-			t.letGo()
-		}
+		t.Detach()
 		return nil, err
 	}
 	return t, nil
+}
+
+// StopTask is Stop for a thread of process p, as Tasks listed it. Its number, or
+// its process', may have a new owner since then (ErrGone). That is looked at
+// where the thread is stopped: from then on the numbers stay its own.
+func StopTask(p Process, task Task) (*Thread, error) {
+	t, err := Stop(task.Tid)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.is(p, task); err != nil {
+		t.Detach()
+		return nil, fmt.Errorf("identify thread %d: %w", task.Tid, err)
+	}
+	return t, nil
+}
+
+// is compares a stopped thread with how it was listed.
+func (t *Thread) is(p Process, task Task) error {
+	// The leader's own stat: the one of the process goes over all its threads.
+	leader, err := readStat(fmt.Sprintf("/proc/%d/task/%d/stat", p.Pid, p.Pid))
+	if err != nil {
+		return err
+	}
+	own, err := readStat(fmt.Sprintf("/proc/%d/task/%d/stat", p.Pid, t.Tid))
+	if err != nil {
+		return err
+	}
+	if leader.start != p.Start || own.start != task.Start {
+		return ErrGone
+	}
+	return nil
 }
 
 func seize(tid, options int) error {
@@ -64,11 +94,17 @@ func seize(tid, options int) error {
 
 // whyNotSeized tells apart what the kernel answers EPERM to.
 func whyNotSeized(tid int) error {
-	t, err := readTask(fmt.Sprintf("/proc/%d/status", tid))
-	switch {
-	case err != nil || t.State == 'Z' || t.State == 'X':
+	s, err := readStat(fmt.Sprintf("/proc/%d/stat", tid))
+	if err != nil {
+		return err
+	}
+	if s.ended() {
 		return ErrGone
-	case t.Tracer == 0: // it is just ending, or just being made
+	}
+	switch tracer, err := tracerOf(tid); {
+	case err != nil:
+		return err
+	case tracer == 0: // it is just ending, or just being made
 		return ErrBusy
 	}
 	return ErrTraced
@@ -89,11 +125,13 @@ func (t *Thread) interrupt() error {
 }
 
 // settle waits for the event stop of an interrupt that was asked for; signals
-// that come first are delivered as they would have been.
+// that come first are delivered as they would have been. One that does not stop
+// in time is left.
 func (t *Thread) settle(d time.Duration) error {
 	for {
 		s, err := wait(t.Tid, d)
 		if err != nil {
+			t.leave()
 			return err
 		}
 		switch s.kind {
@@ -158,10 +196,16 @@ func (t *Thread) Detach() time.Duration {
 	return time.Since(t.since)
 }
 
-// letGo gives up on a thread. What it runs returns to its own registers by
-// itself, so nothing else is done to it. One that does not stop cannot be
-// detached; it runs on, seized, until Reap or our end.
+// letGo gives up on a thread that has reported a stop. What it runs returns to
+// its own registers by itself, so nothing else is done to it.
 func (t *Thread) letGo() {
 	t.gone = true
-	release(t.Tid)
+	_, _ = ptrace(reqDetach, t.Tid, 0, 0)
+}
+
+// leave gives up on one that does not stop, and cannot be detached while it
+// runs: it runs on, seized, until Reap or our end.
+func (t *Thread) leave() {
+	t.gone = true
+	leave(t.Tid)
 }

@@ -1,7 +1,6 @@
 package proc
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -28,12 +27,13 @@ func (t Thread) leadsTo(fd int) string {
 }
 
 // holds reports whether any thread of a process has a descriptor that leads to
-// something of that name. Threads may have descriptors of their own.
+// something of that name. Threads may have descriptors of their own, so one
+// that cannot be looked at is an error, unless another one tells.
 func holds(pid int, prefix string) (bool, error) {
 	found, asked := false, false
 	var last error
 	first := 0
-	eachNumber(fmt.Sprintf("/proc/%d/task", pid), func(tid int) bool {
+	err := eachNumber(fmt.Sprintf("/proc/%d/task", pid), func(tid int) bool {
 		if first != 0 && sameDescriptors(first, tid) {
 			return true
 		}
@@ -48,18 +48,23 @@ func holds(pid int, prefix string) (bool, error) {
 			if first == 0 {
 				first = tid
 			}
-		case !errors.Is(err, os.ErrNotExist):
+		case !vanished(err):
 			last = err
 		}
 		return !found
 	})
-	if !asked && last == nil {
-		_, last = os.Stat(fmt.Sprintf("/proc/%d", pid))
+	switch {
+	case found:
+		return true, nil
+	case last != nil:
+		return false, last
+	case err != nil && !vanished(err):
+		return false, err
+	case !asked:
+		_, err = os.Stat(fmt.Sprintf("/proc/%d", pid))
+		return false, err
 	}
-	if asked {
-		last = nil
-	}
-	return found, last
+	return false, nil
 }
 
 // sameDescriptors reports whether two threads share their table of descriptors.
@@ -70,33 +75,60 @@ func sameDescriptors(a, b int) bool {
 	return errno == 0 && r == 0
 }
 
+// ringName is what an io_uring ring is called, as a descriptor and as a mapping.
+const ringName = "anon_inode:[io_uring]"
+
 // Uring reports whether a process has an io_uring ring, whose work passes by
 // every seccomp filter: an open descriptor, a mapping (a ring may outlive its
 // descriptor), or a kernel thread that serves one. See Supported for
-// processes of others.
+// processes of others. What could not be looked at to its end is an error.
 func Uring(pid int) (bool, error) {
-	const name = "anon_inode:[io_uring]"
-	found, err := holds(pid, name)
-	if err != nil {
-		return false, fmt.Errorf("look for io_uring in process %d: %w", pid, err)
-	}
-	if found {
-		return true, nil
-	}
-	for _, tid := range numbers(fmt.Sprintf("/proc/%d/task", pid), maxThreads) {
-		b, err := readSome(fmt.Sprintf("/proc/%d/task/%d/stat", pid, tid), smallFile)
-		if err != nil {
-			continue
-		}
-		if s, err := parseStat(b); err == nil && s.flags&flagIOWorker != 0 || strings.HasPrefix(s.comm, "iou-") && s.flags&flagUserWorker != 0 {
+	for _, look := range []func(int) (bool, error){
+		func(pid int) (bool, error) { return holds(pid, ringName) },
+		ringWorker,
+		func(pid int) (bool, error) { return mapsRing(pid, maxTable) },
+	} {
+		if found, err := look(pid); err != nil {
+			return false, fmt.Errorf("look for io_uring in process %d: %w", pid, err)
+		} else if found {
 			return true, nil
 		}
 	}
-	maps, err := readPatiently(pid, fmt.Sprintf("/proc/%d/maps", pid), maxTable)
-	if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ESRCH) {
-		return false, fmt.Errorf("look for io_uring in process %d: %w", pid, err)
+	return false, nil
+}
+
+// ringWorker looks for the kernel's threads that serve a ring.
+func ringWorker(pid int) (found bool, err error) {
+	dir := fmt.Sprintf("/proc/%d/task", pid)
+	err = eachNumber(dir, func(tid int) bool {
+		b, err := readSome(fmt.Sprintf("%s/%d/stat", dir, tid), smallFile)
+		if err != nil {
+			return true
+		}
+		s, err := parseStat(b)
+		found = err == nil && (s.flags&flagIOWorker != 0 || strings.HasPrefix(s.comm, "iou-") && s.flags&flagUserWorker != 0)
+		return !found
+	})
+	if vanished(err) {
+		err = nil
 	}
-	return strings.Contains(string(maps), name), nil
+	return found, err
+}
+
+// mapsRing looks for a mapped ring in what may be read of the memory map.
+func mapsRing(pid int, limit int64) (bool, error) {
+	maps, err := readPatiently(pid, fmt.Sprintf("/proc/%d/maps", pid), limit)
+	switch {
+	case vanished(err):
+		return false, nil
+	case err != nil:
+		return false, err
+	case strings.Contains(string(maps), ringName):
+		return true, nil
+	case int64(len(maps)) == limit:
+		return false, fmt.Errorf("its memory map is longer than %d bytes", limit)
+	}
+	return false, nil
 }
 
 // ListenerFDs lists the processes of the host that hold a seccomp listener.

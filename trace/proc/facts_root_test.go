@@ -57,7 +57,7 @@ func TestReadHostile(t *testing.T) {
 		t.Errorf("got %+v, %v", i, err)
 	}
 	pid, _ = start(t, path, "name")
-	i, err = Read(pid)
+	eventually(t, "it sleeps", func() bool { i, err = Read(pid); return err != nil || i.State == 'S' })
 	if err != nil || i.Comm != "x) R 1\n(" || i.State != 'S' || i.PPid != os.Getpid() {
 		t.Errorf("got %+v, %v", i, err)
 	}
@@ -76,6 +76,10 @@ func TestUring(t *testing.T) {
 				t.Errorf("got %v, %v", got, err)
 			}
 		})
+	}
+	pid, _ := start(t, path, "mapped ring")
+	if got, err := mapsRing(pid, 200); err == nil || got {
+		t.Errorf("a memory map that is cut off before the ring: %v, %v", got, err)
 	}
 	if _, err := Uring(1 << 30); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a process that is not there: %v", err)
@@ -177,12 +181,12 @@ func TestTree(t *testing.T) {
 	b := make([]byte, 16)
 	n, _ := out.Read(b)
 	leaf, _ := strconv.Atoi(strings.TrimSpace(string(b[:n])))
-	got := Tree(cmd.Process.Pid)
-	if len(got) != 3 || got[0] != cmd.Process.Pid || got[2] != leaf {
-		t.Errorf("got %v, want three of %d with %d last", got, cmd.Process.Pid, leaf)
+	got, err := Tree(cmd.Process.Pid)
+	if err != nil || len(got) != 3 || got[0] != cmd.Process.Pid || got[2] != leaf {
+		t.Errorf("got %v, %v, want three of %d with %d last", got, err, cmd.Process.Pid, leaf)
 	}
 	for _, pid := range got {
 		unix.Kill(pid, unix.SIGKILL)
 	}
-	eventually(t, "the tree is gone", func() bool { return Tree(cmd.Process.Pid) == nil }) // a zombie until we wait
+	eventually(t, "the tree is gone", func() bool { got, err := Tree(cmd.Process.Pid); return err == nil && got == nil }) // a zombie until we wait
 }

@@ -51,8 +51,11 @@ func eachNumber(dir string, f func(int) bool) error {
 				return nil
 			}
 		}
-		if err != nil || len(names) == 0 {
+		switch {
+		case err == io.EOF || err == nil && len(names) == 0:
 			return nil
+		case err != nil:
+			return err
 		}
 	}
 }

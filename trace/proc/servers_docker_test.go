@@ -37,12 +37,13 @@ func TestServers(t *testing.T) {
 			}
 			var got []Wait
 			for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-				got = ListenWaits(Tree(root))
-				if found(got, x.addr) {
+				pids, err := Tree(root)
+				got = ListenWaits(pids)
+				if err == nil && found(got, x.addr) {
 					return
 				}
 				if time.Now().After(end) {
-					t.Fatalf("got %+v of %v, want %s", got, Tree(root), x.addr)
+					t.Fatalf("got %+v of %v (%v), want %s", got, pids, err, x.addr)
 				}
 			}
 		})

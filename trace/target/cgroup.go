@@ -1,6 +1,7 @@
 package target
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -161,11 +162,18 @@ func isCgroup(path string) bool {
 // maxPids bounds a list of processes.
 const maxPids = 100_000
 
+// Why a list of processes is not whole.
+var (
+	errTooMany = fmt.Errorf("more than %d processes", maxPids)
+	errUnseen  = errors.New("it has processes that cannot be seen from this pid namespace: run speaker on the host")
+)
+
 // pidsBelow lists the processes of a cgroup and all below it, each once. A
-// cgroup that is gone has none.
+// cgroup that is gone has none. With an error comes what was found.
 func pidsBelow(path string) ([]int, error) {
 	var out []int
 	seen := map[int]bool{} // v1 may tell a process twice
+	var gap error
 	err := filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
 		switch {
 		case vanished(err):
@@ -176,22 +184,23 @@ func pidsBelow(path string) ([]int, error) {
 			return nil
 		}
 		pids, err := procs(p)
-		if err != nil {
-			return err
+		if errors.Is(err, errUnseen) {
+			gap, err = err, nil // the others are to be found all the same
 		}
 		for _, pid := range pids {
+			if seen[pid] {
+				continue
+			}
 			if len(out) == maxPids {
-				return fs.SkipAll
+				return errTooMany
 			}
-			if !seen[pid] {
-				seen[pid] = true
-				out = append(out, pid)
-			}
+			seen[pid] = true
+			out = append(out, pid)
 		}
-		return nil
+		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("list processes of %s: %w", path, rootCause(err))
+	if err = cmp.Or(err, gap); err != nil {
+		return out, fmt.Errorf("list processes of %s: %w", path, rootCause(err))
 	}
 	return out, nil
 }
@@ -206,21 +215,36 @@ func procs(dir string) ([]int, error) {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, 16*maxPids))
+	const most = 16 * maxPids
+	b, err := io.ReadAll(io.LimitReader(f, most))
 	switch {
 	case vanished(err), errors.Is(err, syscall.EOPNOTSUPP):
 		return nil, nil // a threaded cgroup: its processes are told by the one above
 	case err != nil:
 		return nil, err
 	}
-	var out []int
-	for _, f := range strings.Fields(string(b)) {
-		// 0 is a process of a pid namespace that cannot be seen from here.
-		if n, err := strconv.Atoi(f); err == nil && n > 0 {
-			out = append(out, n)
+	pids, err := parseProcs(string(b))
+	if len(b) == most {
+		err = errTooMany
+	}
+	return pids, err
+}
+
+// parseProcs reads cgroup.procs. 0 stands for a process of a pid namespace that
+// cannot be seen from here.
+func parseProcs(s string) (pids []int, err error) {
+	for _, f := range strings.Fields(s) {
+		n, bad := strconv.Atoi(f)
+		switch {
+		case bad != nil:
+			err = fmt.Errorf("parse pid: %w", bad)
+		case n <= 0:
+			err = errUnseen
+		default:
+			pids = append(pids, n)
 		}
 	}
-	return out, nil
+	return pids, err
 }
 
 // vanished reports that a cgroup was removed while it was looked at.

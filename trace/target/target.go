@@ -52,10 +52,12 @@ type Target struct {
 
 // Pids lists the target's processes as they are now, in the host's pid
 // namespace: those of its cgroup and the cgroups below it, or of its tree. What
-// has ended has none.
+// has ended has none. A tree lacks descendants whose own parent ended first:
+// only a tracer that followed their forks knows them. An error means that there
+// are more; those that were found come with it.
 func (t Target) Pids() ([]int, error) {
 	if t.Engine == "process" {
-		return proc.Tree(t.Pid), nil
+		return proc.Tree(t.Pid)
 	}
 	if t.CgroupPath == "" {
 		return nil, fmt.Errorf("%s is not running", t.Name)
@@ -100,7 +102,7 @@ func FromCgroup(path string) (Target, error) {
 		return Target{}, fmt.Errorf("%s is not a cgroup directory", path)
 	}
 	pids, err := pidsBelow(path)
-	if err != nil {
+	if err != nil && !errors.Is(err, errUnseen) && !errors.Is(err, errTooMany) { // it can be watched without a full list
 		return Target{}, err
 	}
 	name := filepath.Base(path)

@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -249,5 +250,28 @@ func TestNewCgroupName(t *testing.T) {
 			t.Errorf("%q was made: %s", name, path)
 			os.Remove(path)
 		}
+	}
+}
+
+// What cannot be listed is an error, not a shorter list.
+func TestParseProcs(t *testing.T) {
+	for _, tt := range []struct {
+		name, in string
+		want     []int
+		err      error
+	}{
+		{name: "none"},
+		{name: "some", in: "12\n7\n12\n", want: []int{12, 7, 12}},
+		{name: "one that cannot be seen", in: "12\n0\n7\n", want: []int{12, 7}, err: errUnseen},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := parseProcs(tt.in)
+			if !slices.Equal(got, tt.want) || !errors.Is(err, tt.err) {
+				t.Errorf("got %v, %v", got, err)
+			}
+		})
+	}
+	if _, err := parseProcs("12\nx\n"); err == nil {
+		t.Error("what is no pid is passed over")
 	}
 }

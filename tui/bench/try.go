@@ -221,7 +221,7 @@ func (w *live) Inject(ctx context.Context) (apply.Report, apply.Proof, error) {
 	w.tried("inject", nil, fmt.Sprintf("begun: %d calls stay allowed", p.Narrow().Len()))
 	report, err := apply.Inject(ctx, w.pids, f)
 	w.tried("inject", err, fmt.Sprintf("%d processes, %d passes", report.Processes, report.Passes))
-	if report.Processes > 0 {
+	if report.Applied() {
 		w.setApplied(Injected)
 		w.mu.Lock()
 		w.holdSet, w.narrow = p, p.NarrowSpec()
@@ -250,13 +250,13 @@ func (w *live) Prove(ctx context.Context) (apply.Proof, error) {
 	}
 	proof, err := apply.Prove(ctx, w.pids, spec)
 	w.tried("prove", err, verdict(proof))
-	return proof, err
+	return w.scope(proof), err
 }
 
 // verdict is a proof in a few words.
 func verdict(p apply.Proof) string {
 	if p.OK {
-		return fmt.Sprintf("proved in %d threads of %d processes", p.Threads, p.Processes)
+		return "proved in " + p.Looked()
 	}
 	return fmt.Sprintf("not proved: %d differences, %d processes without the filter", len(p.Differ), len(p.NoFilter))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -128,12 +129,31 @@ func (w *live) crossWhenReady() {
 	}
 }
 
-// pids lists the target's processes.
+// pids lists the target's processes. Those of a tree whose own parent ended were
+// given another one, and /proc no longer shows that they belong here: the tracer
+// followed their forks in the kernel, and knows them.
 func (w *live) pids() ([]int, error) {
 	w.mu.Lock()
 	t := w.target
 	w.mu.Unlock()
-	return t.Pids()
+	list, err := t.Pids()
+	if err != nil || t.Engine != "process" {
+		return list, err
+	}
+	list = append(list, w.tracer.Pids()...)
+	slices.Sort(list)
+	return slices.Compact(list), nil
+}
+
+// scope says what a proof of a tree does not cover; of a cgroup it covers all.
+func (w *live) scope(p apply.Proof) apply.Proof {
+	w.mu.Lock()
+	t := w.target
+	w.mu.Unlock()
+	if t.Engine == "process" && len(p.Text) > 0 {
+		p.Text = append(p.Text, fmt.Sprintf("It covers process %d and its descendants, but for those whose parent had ended before the watch began: nothing shows that they belong here.", t.Pid))
+	}
+	return p
 }
 
 // State implements Work.

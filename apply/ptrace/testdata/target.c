@@ -3,12 +3,16 @@
  * a status of its own when something happens that no program should see. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/io_uring.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -52,6 +56,70 @@ static void registers(void)
 
 static void *spin(void *p) { registers(); return p; }
 
+/* Gives the calling thread alone a filter. */
+static void own_filter(void)
+{
+	struct sock_filter f = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog p = {1, &f};
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &p)) _exit(7);
+}
+
+/* Has a line of groups in its status that is longer than the rest together. */
+static void *many_groups(void *p)
+{
+	static gid_t groups[65536];
+	for (int i = 0; i < 65536; i++) groups[i] = 4294900000u + i;
+	if (syscall(SYS_setgroups, 65536, groups)) _exit(6); /* glibc would do so in all threads */
+	own_filter();
+	answer();
+	for (;;) pause();
+	return p;
+}
+
+/* Cannot be stopped until somebody ends its child. */
+static void *vforked(void *p)
+{
+	own_filter();
+	if (vfork() == 0) for (;;) pause();
+	for (;;) pause();
+	return p;
+}
+
+/* Loads a filter with that answer to getppid, in this thread alone. */
+static void answering(unsigned to)
+{
+	struct sock_filter f[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, to),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog p = {4, f};
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &p)) _exit(7);
+}
+
+/* Has as many instructions in filters of its own as the kernel allows. */
+static void *long_chain(void *number)
+{
+	struct sock_filter *mine = malloc(4096 * sizeof *mine);
+	for (int k = 0; k < 7; k++) {
+		for (int i = 0; i < 4095; i++)
+			mine[i] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_IMM, (long)number * 8 + k);
+		mine[4095] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+		struct sock_fprog p = {4096, mine};
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &p)) _exit(7);
+	}
+	answer();
+	for (;;) pause();
+	return NULL;
+}
+
+static void ring(void)
+{
+	struct io_uring_params p = {0};
+	if (syscall(SYS_io_uring_setup, 4, &p) < 0) _exit(77);
+}
+
 static void wait_in(const char *how, int ep, const sigset_t *inside)
 {
 	struct pollfd none = {.fd = -1};
@@ -86,9 +154,24 @@ int main(int argc, char **argv)
 	sigemptyset(&usr1);
 	sigaddset(&usr1, SIGUSR1);
 	sigaction(SIGUSR1, &sa, NULL);
-	if (!strcmp(how, "sigsuspend") || !strcmp(how, "ppoll") || !strcmp(how, "epoll") || !strcmp(how, "threads"))
+	if (!strcmp(how, "sigsuspend") || !strcmp(how, "ppoll") || !strcmp(how, "epoll") || !strcmp(how, "threads") ||
+	    !strcmp(how, "groups") || !strcmp(how, "diverged"))
 		sigprocmask(SIG_BLOCK, &usr1, NULL); /* but while it waits */
+	if (!strcmp(how, "notify")) answering(SECCOMP_RET_USER_NOTIF);
+	if (!strcmp(how, "trace")) answering(SECCOMP_RET_TRACE);
+	if (!strcmp(how, "log")) answering(SECCOMP_RET_LOG);
+	if (!strcmp(how, "errno")) answering(SECCOMP_RET_ERRNO | ENOSYS);
+	if (!strcmp(how, "ring")) ring();
+	if (!strcmp(how, "chains")) {
+		pthread_t t;
+		for (long i = 0; i < 8; i++) pthread_create(&t, NULL, long_chain, (void *)i);
+	}
 	answer();
+	if (!strcmp(how, "late ring")) {
+		while (!flag) poll(NULL, 0, 1);
+		ring();
+	}
+	if (*how && strstr(" notify trace log errno ring late ring chains ", how)) for (;;) poll(NULL, 0, 1000);
 	if (!strcmp(how, "registers")) registers();
 	if (!strcmp(how, "vfork")) { /* the parent of a vfork for a while */
 		for (;;) {
@@ -108,6 +191,11 @@ int main(int argc, char **argv)
 	if (!strcmp(how, "threads")) {
 		pthread_t t;
 		for (int i = 0; i < 8; i++) pthread_create(&t, NULL, spin, NULL);
+		how = "sigsuspend";
+	}
+	if (!strcmp(how, "groups") || !strcmp(how, "diverged")) {
+		pthread_t t;
+		pthread_create(&t, NULL, *how == 'g' ? many_groups : vforked, NULL);
 		how = "sigsuspend";
 	}
 	if (!strcmp(how, "forks")) { /* a storm of short processes, and a tree of long ones */

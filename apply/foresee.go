@@ -1,0 +1,66 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"speaker/apply/injector"
+	"speaker/policy"
+)
+
+// foreseeWithin bounds what a target of many threads may take to be looked at.
+const foreseeWithin = 20 * time.Second
+
+// lookForeseen proves beforehand: it puts the filter, in thought, on top of those
+// that every thread has. What would then differ, a supervisor or a tracer that
+// an older filter asks, or a filter that cannot be looked at, no later step mends.
+func lookForeseen(s *subject) []find {
+	if s.unheld {
+		return []find{{level: Note, found: "not looked at, for the threads cannot be stopped now", remedy: "mend that first"}}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), foreseeWithin)
+	defer cancel()
+	p, err := foresee(ctx, s.list, s.policy.NarrowSpec())
+	if err != nil {
+		return []find{{level: Block, found: err.Error(), remedy: "try again"}}
+	}
+	var out []find
+	if n := len(p.Differ); n > 0 {
+		x := p.Differ[0]
+		out = append(out, find{level: Block, found: fmt.Sprintf("%s to %s in process %d (%q), where a filter already there says %s", x.Want, x.Call, x.Pid, x.Comm, x.Got)})
+	}
+	for _, u := range p.Unseen {
+		out = append(out, find{level: Block, found: u.Error(), remedy: "try again, or end that process"})
+		if len(out) == 5 {
+			break
+		}
+	}
+	return out
+}
+
+// foresee is the proof of a filter that is not in place yet.
+func foresee(ctx context.Context, pids func() ([]int, error), want policy.Spec) (Proof, error) {
+	f, err := policy.Compile(want)
+	if err != nil {
+		return Proof{}, err
+	}
+	d, err := injector.DumpAll(ctx, pids)
+	if err != nil {
+		return Proof{}, err
+	}
+	var p Proof
+	err = p.compare(ctx, topped(d, f.Insns), want)
+	return p, err
+}
+
+// topped is a dump as it would be with one more filter in every thread.
+func topped(d injector.Dump, f []unix.SockFilter) injector.Dump {
+	d.Filters = append(d.Filters, f)
+	for i, chain := range d.Chains {
+		d.Chains[i] = append(chain, len(d.Filters)-1)
+	}
+	return d
+}
