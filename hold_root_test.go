@@ -235,7 +235,12 @@ func pidsOf(c target.Target) []int {
 	return pids
 }
 
-// own lists the demos of speaker, by the names of their cgroups.
+// mine are the demos, by the names of their cgroups, that were seen to be started
+// by this test. Others on this host are nobody's to touch here.
+var mine = map[string]bool{}
+
+// own lists the demos that this test started. It knows them from when it saw
+// them below itself; a demo lives on without its speaker.
 func own(t *testing.T) map[string]target.Target {
 	t.Helper()
 	list, err := target.Own("speaker-demo-")
@@ -244,9 +249,23 @@ func own(t *testing.T) map[string]target.Target {
 	}
 	out := map[string]target.Target{}
 	for _, c := range list {
-		out[c.Name] = c
+		if mine[c.Name] = mine[c.Name] || isBelow(c.Pid); mine[c.Name] {
+			out[c.Name] = c
+		}
 	}
 	return out
+}
+
+// isBelow reports whether a process descends from this one.
+func isBelow(pid int) bool {
+	for pid > 1 && pid != os.Getpid() {
+		i, err := proc.Read(pid)
+		if err != nil {
+			return false
+		}
+		pid = i.PPid
+	}
+	return pid == os.Getpid()
 }
 
 // removeNew ends, with the test, the demos that it started, and their holds.

@@ -17,6 +17,7 @@ func TestLeftover(t *testing.T) {
 	before := own(t)
 	v := begin(t, speaker(t, "record", "demo", "--session-dir", t.TempDir()))
 	v.says(t, "recording")
+	own(t)
 	v.kill()
 	var left target.Target
 	for name, c := range own(t) {
