@@ -8,10 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How long a thread may take. A container whose CPU quota is used up may be
-// kept from running for a few hundred milliseconds.
+// How long a thread may take. One that only waits for its turn stops as soon as
+// it has it: a quota of CPU that is used up, and many threads that spin, keep it
+// from running for a while.
 const (
 	stopWithin = 500 * time.Millisecond
+	turnWithin = 5 * time.Second
 	callWithin = 5 * time.Second
 )
 
@@ -128,8 +130,12 @@ func (t *Thread) interrupt() error {
 // that come first are delivered as they would have been. One that does not stop
 // in time is left.
 func (t *Thread) settle(d time.Duration) error {
+	turn := time.Now().Add(turnWithin)
 	for {
 		s, err := wait(t.Tid, d)
+		if errors.Is(err, ErrBusy) && time.Now().Before(turn) && runnable(t.Tid) {
+			continue
+		}
 		if err != nil {
 			t.leave()
 			return err
@@ -154,6 +160,12 @@ func (t *Thread) settle(d time.Duration) error {
 			return fmt.Errorf("thread %d: %w", t.Tid, ErrGone)
 		}
 	}
+}
+
+// runnable says that a thread runs or waits for a CPU.
+func runnable(tid int) bool {
+	s, err := readStat(fmt.Sprintf("/proc/%d/stat", tid))
+	return err == nil && s.state == 'R'
 }
 
 // readRegs reads the thread's own registers at an event stop.
