@@ -24,7 +24,7 @@ const image = "speaker-test/servers"
 // machine that has nothing else to do.
 const patience = time.Minute
 
-func needRoot(t *testing.T) {
+func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it watches and stops processes")
@@ -54,7 +54,7 @@ func eventually(t *testing.T, what string, ok func() (done bool, said string)) {
 	}
 }
 
-func docker(t *testing.T, args ...string) string {
+func docker(t testing.TB, args ...string) string {
 	t.Helper()
 	out, err := exec.Command("docker", args...).CombinedOutput()
 	if err != nil {
