@@ -83,7 +83,8 @@ func (v *victim) pid() int { return v.cmd.Process.Pid }
 // hears waits for the byte with which the victim answers.
 func (v *victim) hears(what string) {
 	v.t.Helper()
-	_ = v.out.SetReadDeadline(time.Now().Add(5 * time.Second))
+	// Long, for an emulated machine takes seconds to stop threads that spin.
+	_ = v.out.SetReadDeadline(time.Now().Add(30 * time.Second))
 	if n, err := v.out.Read(make([]byte, 1)); n != 1 {
 		select {
 		case <-v.dead:
