@@ -15,7 +15,10 @@ TEST_DEPS  := $(BUILD_DEPS) git clang llvm libbpf-dev strace tmux debootstrap po
 # The tools that ours is compared with.
 BENCH_DEPS := bpftrace linux-perf strace
 
-.PHONY: run build test test-all lint generate bench clean deps test-deps
+# What boots other kernels: machines, initramfs, programs for the other processor.
+KERNEL_DEPS := $(BUILD_DEPS) strace qemu-system-x86 qemu-system-arm cpio zstd gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+
+.PHONY: run build test test-all test-kernels lint generate bench clean deps test-deps
 
 run: build
 	$(if $(SUDO),$(SUDO) )./$(BIN) demo
@@ -41,9 +44,16 @@ lint: test-deps
 test: build test-deps lint
 	$(GO) tool gotestsum --format pkgname --format-hide-empty-pkg -- -count=1 -p 1 -timeout 15m ./...
 
-# Longer than a change should wait for: a minute of calls at full speed, and the
-# fuzzers, two minutes each.
-test-all: test
+# The tests of all that touches the kernel, on Debian's 6.1 and 6.12 and on arm64.
+# Not a part of test: the machines are emulated, which takes a quarter of an hour,
+# and the kernels are fetched the first time.
+test-kernels: deps
+	@.ci/install $(KERNEL_DEPS)
+	@.ci/test-kernels
+
+# Longer than a change should wait for: other kernels, a minute of calls at full
+# speed, and the fuzzers, two minutes each.
+test-all: test test-kernels
 	SPEAKER_TEST_LONG=1 $(GO) test -count=1 -run LongRun ./trace
 	@.ci/fuzz 120s
 

@@ -126,7 +126,7 @@ const (
 //	go test -run '^$' -bench Hundred -benchtime 1x .
 func BenchmarkHundred(b *testing.B) {
 	names := hundred(b)
-	c, err := target.Resolve(b.Context(), "", "docker:"+names[50])
+	c, err := target.Find(target.Hosts{}).Resolve(b.Context(), "docker:"+names[50])
 	if err != nil {
 		b.Fatal(err)
 	}
