@@ -16,7 +16,7 @@ import (
 // What was done is told, whatever ends the work early.
 func TestReportOfUnfinishedWork(t *testing.T) {
 	// The calls of pids: 1 looks for rings, 2 begins the first pass.
-	interrupted := func(t *testing.T, at int, then func() error) (Report, error, int) {
+	interrupted := func(t *testing.T, at int, then func() error) (Report, int, error) {
 		pid, pids := hostile(t, "pause")
 		calls := 0
 		return first(Inject(within(t), func() ([]int, error) {
@@ -30,19 +30,19 @@ func TestReportOfUnfinishedWork(t *testing.T) {
 	}
 	no := errors.New("no")
 	t.Run("no list at first", func(t *testing.T) {
-		r, err, pid := interrupted(t, 2, func() error { return no })
+		r, pid, err := interrupted(t, 2, func() error { return no })
 		if !errors.Is(err, no) || r.Applied() || threads(pid, 1) != 0 {
 			t.Errorf("%v %+v", err, r)
 		}
 	})
 	t.Run("no list later", func(t *testing.T) {
-		r, err, pid := interrupted(t, 3, func() error { return no })
+		r, pid, err := interrupted(t, 3, func() error { return no })
 		if !errors.Is(err, no) || r.Processes != 1 || r.Unsure || threads(pid, 1) != 1 {
 			t.Errorf("%v %+v", err, r)
 		}
 	})
 	t.Run("injector killed", func(t *testing.T) {
-		r, err, pid := interrupted(t, 3, func() error { killInjector(t); return nil })
+		r, pid, err := interrupted(t, 3, func() error { killInjector(t); return nil })
 		if !errors.Is(err, ErrUnsure) || !r.Unsure || !r.Applied() || r.Processes != 1 || threads(pid, 1) != 1 {
 			t.Errorf("%v %+v", err, r)
 		}
@@ -50,8 +50,8 @@ func TestReportOfUnfinishedWork(t *testing.T) {
 }
 
 // first hands two results on with a third.
-func first(r Report, err error) func(int) (Report, error, int) {
-	return func(pid int) (Report, error, int) { return r, err, pid }
+func first(r Report, err error) func(int) (Report, int, error) {
+	return func(pid int) (Report, int, error) { return r, pid, err }
 }
 
 func killInjector(t *testing.T) {
