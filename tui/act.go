@@ -82,7 +82,7 @@ func (m *model) doBench(a action) tea.Cmd {
 	case actNextPane, actPrevPane, actPane1, actPane2, actPane3, actPane4, actPane5, actTimeline:
 		m.goTo(a)
 		return nil
-	case actUserMark, actSave, actExport, actUndo, actRedo, actReboot:
+	case actUserMark, actSave, actExport, actUndo, actRedo, actReboot, actWatchAgain:
 		return m.doSession(a)
 	case actAccept, actSplitLeft, actSplitRight, actStopLeft, actStopRight, actZoomIn, actZoomOut,
 		actFineLeft, actFineRight, actMarker, actNextMark, actPrevMark, actSplitHere:

@@ -111,6 +111,12 @@ func (m *model) doSession(a action) tea.Cmd {
 		m.open(m.exportForm(w), false)
 	case actReboot:
 		return m.reboot()
+	case actWatchAgain:
+		if m.snap.state.Again == 0 {
+			m.say(warn, "it was not started again: b boots it, esc goes back to the list")
+			return nil
+		}
+		return tea.Batch(m.commit(), m.become("watch "+m.name()+" again", w.WatchAgain))
 	}
 	return nil
 }

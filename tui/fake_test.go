@@ -195,6 +195,8 @@ func (w *fakeWork) Hold(_ context.Context, auto bool) (bench.Work, error) {
 	return n, err
 }
 
+func (w *fakeWork) WatchAgain(context.Context) (bench.Work, error) { return w.become("watch again") }
+
 func (w *fakeWork) Reboot(context.Context) (bench.Work, error) { return w.become("reboot") }
 
 func (w *fakeWork) CrossSplit() error {

@@ -52,6 +52,8 @@ func next(n *snapshot) string {
 	switch {
 	case s.Mode == bench.File:
 		return "rehearse by editing the sets (2); x exports the policy"
+	case s.Again != 0:
+		return fmt.Sprintf("it has ended, and was started again by somebody else (pid %d): R watches it, in a new recording", s.Again)
 	case s.Ended:
 		return "the target has ended; b boots it again, x exports the policy"
 	}

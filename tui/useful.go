@@ -43,6 +43,8 @@ func (m *model) useful(b binding) bool {
 		return test && live && s.Applied != bench.Nothing
 	case actReload:
 		return test && live && s.Item.Engine == "demo"
+	case actWatchAgain:
+		return s.Again != 0
 	case actUserMark:
 		return live
 	case actTimeline, actSplitLeft, actStopLeft:

@@ -50,7 +50,7 @@ func (w *live) abandon() {
 // begin starts the recording of a target whose tracer is open; the work closes
 // it. The time of the recording begins now.
 func (b *Bench) begin(d *desk, t target.Target, item Item, tr *trace.Tracer) *live {
-	w := &live{desk: d, bench: b, item: item, target: t, tracer: tr, applied: Nothing}
+	w := &live{desk: d, bench: b, item: item, target: t, tracer: tr, applied: Nothing, naming: b.opt.ByProcess}
 	ctx, cancel := context.WithCancel(context.Background())
 	w.stopBg = cancel
 	w.rec = session.Record(ctx, d.sess, d.writer, fromNow(tr), session.Proc{}, session.Options{})

@@ -47,6 +47,8 @@ type Options struct {
 	// SampleRate is the number of samples a second the kernel lets through
 	// per CPU; 0 means the tracer's default.
 	SampleRate int
+	// ByProcess counts per process from the first call on; see Work.WatchProcesses.
+	ByProcess bool
 	// Command is what `speaker run` starts; its target is "run".
 	Command []string
 	// Output receives the standard output and error of what is started; nil

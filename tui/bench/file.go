@@ -86,6 +86,7 @@ func (w *fileWork) UndoHold() error                            { return ErrFile 
 func (w *fileWork) Seal(context.Context) (apply.Proof, error)  { return apply.Proof{}, ErrFile }
 func (w *fileWork) Prove(context.Context) (apply.Proof, error) { return apply.Proof{}, ErrFile }
 func (w *fileWork) Reload() (string, error)                    { return "", ErrFile }
+func (w *fileWork) WatchAgain(context.Context) (Work, error)   { return nil, ErrFile }
 func (w *fileWork) Reboot(context.Context) (Work, error)       { return nil, ErrFile }
 func (w *fileWork) Inject(context.Context) (apply.Report, apply.Proof, error) {
 	return apply.Report{}, apply.Proof{}, ErrFile

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"speaker/apply"
 	"speaker/policy"
@@ -46,9 +47,12 @@ type live struct {
 	busy     int // changes of it by us that are under way
 	autoDeny bool
 	dryRun   bool
-	naming   bool // calls are counted per process
-	begun    bool // it was seen to live
-	stopped  bool // we ended it
+	naming   bool      // calls are counted per process
+	nextLife int       // its process in the life after this one; 0: none is known
+	asking   bool      // the engine is being asked for it
+	asked    time.Time // when it was
+	begun    bool      // it was seen to live
+	stopped  bool      // we ended it
 	ended    bool
 	load     *sample.Load // the demo's; nil elsewhere
 	status   *apply.Status
@@ -67,7 +71,7 @@ func (b *Bench) watchRunning(ctx context.Context, ref string) (Work, error) {
 	if t.Pid == 0 {
 		return nil, fmt.Errorf("%s is not running (%s): boot it (b, or --boot)", t.Name, t.State)
 	}
-	cfg := trace.Config{CgroupPath: t.CgroupPath, SameMountNS: t.SameMountNS, SampleRate: b.opt.SampleRate}
+	cfg := trace.Config{CgroupPath: t.CgroupPath, SameMountNS: t.SameMountNS, SampleRate: b.opt.SampleRate, ByProcess: b.opt.ByProcess}
 	if t.Engine == "process" {
 		cfg.CgroupPath, cfg.Pid = "", t.Pid
 	}

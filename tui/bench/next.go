@@ -24,7 +24,7 @@ func (b *Bench) Next(ctx context.Context, pattern string, say func(string)) (Wor
 	if err := trace.Supported(); err != nil {
 		return nil, err
 	}
-	tr, err := trace.Open(trace.Config{ArmLater: true, Controller: b.controller(), SampleRate: b.opt.SampleRate})
+	tr, err := trace.Open(trace.Config{ArmLater: true, Controller: b.controller(), SampleRate: b.opt.SampleRate, ByProcess: b.opt.ByProcess})
 	if err != nil {
 		return nil, fmt.Errorf("wait for %s: %w", pattern, err)
 	}
@@ -43,6 +43,7 @@ func (b *Bench) Next(ctx context.Context, pattern string, say func(string)) (Wor
 		w.sess.AddMark(session.Mark{Kind: session.MarkRanBefore, Text: "the container was not new"})
 	}
 	w.settle(ctx)
+	w.oneLife(t)
 	return w, nil
 }
 

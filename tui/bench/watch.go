@@ -30,13 +30,13 @@ func (w *live) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			w.look()
+			w.look(ctx)
 		}
 	}
 }
 
 // look reads the slow facts once.
-func (w *live) look() {
+func (w *live) look(ctx context.Context) {
 	w.mu.Lock()
 	dryRun, applied := w.dryRun, w.applied
 	w.mu.Unlock()
@@ -61,6 +61,9 @@ func (w *live) look() {
 	w.mu.Unlock()
 	if ended && load != nil {
 		load.Stop() // what it asks from now on would count as failed
+	}
+	if ended {
+		w.askLife(ctx)
 	}
 	if ended && !w.stopTaken {
 		w.stopTaken = w.takeStop()
@@ -163,6 +166,7 @@ func (w *live) State() State {
 	s := w.desk.state()
 	s.Mode, s.Item, s.Applied, s.AutoDeny = Live, w.item, w.applied, w.autoDeny
 	s.Ended, s.DryRun, s.ByProcess, s.Hold = w.ended || w.closed.Load(), w.dryRun, w.naming, w.status
+	s.Again = w.nextLife
 	s.Ends = w.own != nil && w.applied == Nothing && !s.Ended
 	s.FiltersBefore = w.filters
 	s.WouldDeny, s.Joined, s.Denied = w.would, w.joined, w.denied
