@@ -53,10 +53,11 @@ var checks = []check{
 // Capabilities by their numbers.
 const (
 	capPtrace = 1 << unix.CAP_SYS_PTRACE
+	capRead   = 1<<unix.CAP_DAC_READ_SEARCH | 1<<unix.CAP_DAC_OVERRIDE // either
 	capAdmin  = 1 << unix.CAP_SYS_ADMIN
 )
 
-func lookPrivilege(*subject) []find {
+func lookPrivilege(s *subject) []find {
 	me, err := proc.Read(os.Getpid())
 	if err != nil {
 		return []find{{level: Block, found: err.Error()}}
@@ -68,9 +69,14 @@ func lookPrivilege(*subject) []find {
 	if me.CapEff&capAdmin == 0 {
 		missing = append(missing, "CAP_SYS_ADMIN")
 	}
+	// Descriptors, where rings and listeners are, show to their owner alone.
+	others := slices.ContainsFunc(s.infos, func(i proc.Info) bool { return i.Uid != me.Uid })
+	if others && me.CapEff&capRead == 0 {
+		missing = append(missing, "CAP_DAC_READ_SEARCH")
+	}
 	var out []find
 	if len(missing) > 0 {
-		out = append(out, find{level: Block, found: strings.Join(missing, " and ") + " missing"})
+		out = append(out, find{level: Block, found: "missing: " + strings.Join(missing, ", ")})
 	}
 	if me.Seccomp != 0 {
 		out = append(out, find{level: Block, found: "speaker itself runs under a seccomp filter, so it may not read those of others"})

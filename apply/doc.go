@@ -6,7 +6,8 @@
 // What stops other processes runs in a process of its own (apply/injector, by
 // way of apply/ptrace), and what answers for a hold in another (apply/keeper),
 // so that this one may die at any moment. All of it needs root, that is
-// CAP_SYS_PTRACE and CAP_SYS_ADMIN; Linux 5.11 on x86-64.
+// CAP_SYS_PTRACE and CAP_SYS_ADMIN, and CAP_DAC_READ_SEARCH where the target runs as
+// another user; Linux 5.11 on x86-64.
 package apply
 
 import (
