@@ -42,11 +42,15 @@ func Start(ctx context.Context, c Config, release func() error) (cl Client, nnp 
 	// The program may need its keeper's answers before release returns.
 	released := make(chan error, 1)
 	go func() { released <- release() }()
-	held := make(chan error, 1)
+	held := make(chan progress, 1)
+	failed := make(chan error, 1)
 	go func() {
 		p, err := await(dec)
-		nnp = p.NoNewPrivs
-		held <- err
+		if err != nil {
+			failed <- err
+			return
+		}
+		held <- p
 	}()
 	for released != nil || held != nil {
 		select {
@@ -55,11 +59,10 @@ func Start(ctx context.Context, c Config, release func() error) (cl Client, nnp 
 				return cl, false, fmt.Errorf("release the program: %w", err)
 			}
 			released = nil
-		case err := <-held:
-			if err != nil {
-				return cl, false, err
-			}
-			held = nil
+		case err := <-failed:
+			return cl, false, err
+		case p := <-held:
+			nnp, held = p.NoNewPrivs, nil
 		}
 	}
 	return Client{c.Dir, c.Name}, nnp, nil
