@@ -23,6 +23,9 @@ type verdict struct {
 	stricter []policy.Call
 }
 
+// often is after how many calls it is looked whether anybody still waits.
+const often = 64
+
 // newJudge asks every filter for every call there is, and some numbers beyond. A
 // hostile one may have 4096 instructions, so that this takes a while.
 func newJudge(ctx context.Context, filters [][]unix.SockFilter, want policy.Spec) (*judge, error) {
@@ -37,11 +40,11 @@ func newJudge(ctx context.Context, filters [][]unix.SockFilter, want policy.Spec
 
 // ask adds a filter.
 func (j *judge) ask(ctx context.Context, f []unix.SockFilter) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
 	answers := make([]policy.Action, len(j.calls))
 	for i, c := range j.calls {
+		if i%often == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		var err error
 		if answers[i], err = policy.Eval(f, policy.DataOf(c)); err != nil {
 			return fmt.Errorf("evaluate a dumped filter for %s: %w", c, err)
@@ -55,7 +58,7 @@ func (j *judge) ask(ctx context.Context, f []unix.SockFilter) error {
 func (j *judge) judge(ctx context.Context, chain []int) (verdict, error) {
 	var v verdict
 	for i, c := range j.calls {
-		if i%64 == 0 && ctx.Err() != nil { // a stack may be thousands deep
+		if i%often == 0 && ctx.Err() != nil { // a stack may be thousands deep
 			return v, context.Cause(ctx)
 		}
 		got, wanted := j.of(chain, i), j.want.Want(c)

@@ -56,10 +56,10 @@ func Eval(insns []unix.SockFilter, d Data) (Action, error) {
 			return answer, nil
 		}
 		skip, err := m.step(in)
-		switch {
-		case errors.Is(err, errDivide):
-			return ActKillThread, nil
-		case err != nil:
+		if err != nil {
+			if errors.Is(err, errDivide) {
+				return ActKillThread, nil
+			}
 			return 0, fmt.Errorf("run filter: instruction %d: %w", pc, err)
 		}
 		// Jumps only go forward, so that the program ends.

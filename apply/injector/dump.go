@@ -21,7 +21,7 @@ const rounds = 3
 const (
 	maxFilters = 2000
 	maxChains  = 2000
-	maxWeight  = 1 << 17 // instructions of all filters, and lengths of all chains
+	maxWeight  = 1 << 16 // instructions of all filters, and lengths of all chains
 )
 
 // dumper is the state of one opDump.
