@@ -311,6 +311,8 @@ func (m *model) leaving() []line {
 	}
 	switch {
 	case s.Ended:
+	case s.Ends && s.Item.Engine == "run":
+		out = append(out, say(warn, "The command %s was started by speaker, and ends with this.", s.Item.Name))
 	case s.Applied == bench.HoldBoot, s.Applied == bench.HoldDeny, s.Applied == bench.HoldOpen:
 		out = append(out, say(warn, "A hold stands on %s (%s). Its keeper goes on without this screen; watch the target again to go on with it.", s.Item.Name, s.Applied))
 	}
@@ -347,7 +349,7 @@ func (m *model) askLeave() tea.Cmd {
 	if s.Recording != "" {
 		lines = append(lines, say(plainLine, "The session is kept in %s", s.Recording))
 	}
-	if s.Item.Engine == "demo" && s.Applied == bench.Nothing && !s.Ended {
+	if s.Item.Engine == "demo" && s.Ends {
 		lines = append(lines, say(plainLine, "The demo is stopped."))
 	}
 	lines = append(lines, m.leaving()...)

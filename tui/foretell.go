@@ -104,7 +104,7 @@ func foretellReload(n *snapshot, needs reloadNeeds) []line {
 
 // denies reports whether removed calls fail now.
 func denies(a bench.Applied) bool {
-	return a == bench.HoldDeny || a == bench.Sealed || a == bench.Injected
+	return a == bench.HoldDeny || a == bench.Sealed || a == bench.Injected || a == bench.Bereft
 }
 
 // answers says what the denied calls return: "EPERM", or "EPERM; newer calls ENOSYS".

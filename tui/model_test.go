@@ -86,6 +86,8 @@ func TestQuitAsksOnlyWhenThereIsSomethingToSay(t *testing.T) {
 	}
 	for name, change := range map[string]func(*bench.State){
 		"a hold":    func(s *bench.State) { s.Applied = bench.HoldDeny },
+		"a command": func(s *bench.State) { s.Item.Engine, s.Ends = "run", true },
+		"unsaved":   func(s *bench.State) { s.Unsaved = true },
 		"in memory": func(s *bench.State) { s.Recording = "" },
 		"disk full": func(s *bench.State) { s.RecordErr = "no space left on device" },
 	} {

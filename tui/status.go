@@ -76,7 +76,7 @@ func (d *draw) drops(n *snapshot) field {
 // applied tells what stands on the target.
 func (d *draw) applied(s bench.State) field {
 	short := map[bench.Applied]string{bench.Nothing: "none", bench.HoldBoot: "hold:boot", bench.HoldDeny: "hold:run",
-		bench.HoldOpen: "hold:open", bench.Sealed: "sealed", bench.Injected: "injected"}[s.Applied]
+		bench.HoldOpen: "hold:open", bench.Sealed: "sealed", bench.Injected: "injected", bench.Bereft: "NO KEEPER"}[s.Applied]
 	f := field{long: "applied: " + string(s.Applied), short: short, rank: 2}
 	if short == "" {
 		f.short = string(s.Applied)

@@ -23,6 +23,9 @@ func (p *tryPane) lines(n *snapshot, reloaded string) []line {
 	if s.AutoDeny && s.Applied == bench.HoldBoot {
 		out = append(out, say(plainLine, "The split will be crossed by itself when its evidence shows."))
 	}
+	if s.FiltersBefore > 0 {
+		out = append(out, say(plainLine, "Its processes had %s before anything was applied here; what those deny stays denied.", plural(s.FiltersBefore, "filter")))
+	}
 	if s.Load != "" {
 		out = append(out, say(plainLine, "%s", s.Load))
 	}
@@ -65,6 +68,8 @@ func next(n *snapshot) string {
 		return "let it boot; once it serves, c crosses the split: removed calls are denied, z undoes it"
 	case bench.HoldDeny:
 		return "watch what is denied; z undoes, S makes it permanent"
+	case bench.Bereft:
+		return "its keeper was killed: removed calls fail with ENOSYS, for good; b boots it again"
 	case bench.HoldOpen:
 		return "c crosses the split again; S makes it permanent"
 	case bench.Sealed, bench.Injected:
