@@ -46,6 +46,9 @@ func (t *Tracer) Memory() (Memory, error) {
 				return m, fmt.Errorf("ask for the size of %s: %w", table, err)
 			}
 			n, _ := info.Memlock()
+			if info.Type == ebpf.RingBuf {
+				n = max(n, uint64(info.MaxEntries)) // the estimate leaves rings out
+			}
 			*part.sum += n
 		}
 	}
