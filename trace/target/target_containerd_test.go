@@ -16,9 +16,9 @@ func TestContainerd(t *testing.T) {
 	c := enginetest.NeedContainerd(t)
 	h := alone(t)
 	h.Containerd = c.Socket
-	c.Run(t, "run", "-d", "docker.io/"+enginetest.Image, "speaker-ctr", "/few", "600")
+	c.Run(t, "run", "-d", "localhost/"+enginetest.Image, "speaker-ctr", "/few", "600")
 	t.Cleanup(func() { c.Run(t, "tasks", "rm", "-f", "speaker-ctr") })
-	c.Run(t, "-n", "k8s.io", "containers", "create", "docker.io/"+enginetest.Image, "speaker-ctr", "/few")
+	c.Run(t, "-n", "k8s.io", "containers", "create", "localhost/"+enginetest.Image, "speaker-ctr", "/few")
 	ctx := context.Background()
 	got, err := Find(h).Resolve(ctx, "containerd:default/speaker-ctr")
 	if err != nil {

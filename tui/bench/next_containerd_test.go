@@ -16,8 +16,8 @@ func TestNextContainerd(t *testing.T) {
 	for i := range 10 {
 		name := fmt.Sprintf("st-next-%d", i)
 		w := next(t, "st-next-*", func() {
-			c.Run(t, "run", "--rm", "docker.io/"+image, "other", "/few")
-			c.Run(t, "run", "--rm", "docker.io/"+image, name, "/few")
+			c.Run(t, "run", "--rm", "localhost/"+image, "other", "/few")
+			c.Run(t, "run", "--rm", "localhost/"+image, name, "/few")
 		})
 		wholeStart(t, w, name)
 	}

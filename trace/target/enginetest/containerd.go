@@ -20,7 +20,7 @@ type Containerd struct {
 }
 
 // PauseImage is what the CRI plugin makes pods with.
-const PauseImage = "docker.io/speaker-test/pause:1"
+const PauseImage = "localhost/speaker-test/pause:1"
 
 // NeedContainerd starts one, with the image in the namespaces default and k8s.io.
 func NeedContainerd(t *testing.T) *Containerd {
@@ -56,7 +56,7 @@ state = %q
 	background(t, exec.Command("containerd", "--config", config))
 	awaitSocket(t, c.Socket)
 	for _, ns := range []string{"default", "k8s.io"} {
-		c.Run(t, "-n", ns, "images", "import", "--digests", c.archive(t, "docker.io/"+Image, "/few"))
+		c.Run(t, "-n", ns, "images", "import", "--digests", c.archive(t, "localhost/"+Image, "/few"))
 		c.Run(t, "-n", ns, "images", "import", "--digests", c.archive(t, PauseImage, "/few", "600"))
 	}
 	return c

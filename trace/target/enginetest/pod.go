@@ -55,7 +55,7 @@ func (k Kubelet) Pod(t *testing.T, name string) Pod {
 func (p Pod) Create(t *testing.T, name string, command ...string) string {
 	t.Helper()
 	res, err := p.client.CreateContainer(context.Background(), &cri.CreateContainerRequest{PodSandboxId: p.ID, SandboxConfig: p.config,
-		Config: &cri.ContainerConfig{Metadata: &cri.ContainerMetadata{Name: name}, Image: &cri.ImageSpec{Image: "docker.io/" + Image},
+		Config: &cri.ContainerConfig{Metadata: &cri.ContainerMetadata{Name: name}, Image: &cri.ImageSpec{Image: "localhost/" + Image},
 			Command: command, LogPath: name, Linux: &cri.LinuxContainerConfig{},
 			Labels: map[string]string{"io.kubernetes.container.name": name, "io.kubernetes.pod.name": p.name, "io.kubernetes.pod.namespace": "prod"}}})
 	if err != nil {
