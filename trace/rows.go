@@ -11,19 +11,28 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
+// useRows locks the tables of rows, until unlock, in a Tracer that is open.
+func (t *Tracer) useRows() (unlock func(), err error) {
+	t.life.RLock()
+	if t.closed {
+		t.life.RUnlock()
+		return nil, ErrClosed
+	}
+	t.rows.Lock()
+	return func() { t.rows.Unlock(); t.life.RUnlock() }, nil
+}
+
 // Judge begins a dry run: from now on the kernel counts, per process, the calls
 // of the program and of later execs which allowed does not allow. Nothing is
 // denied. A new run forgets the rows of the one before; nil ends the run and
 // keeps its rows. At most 16384 rows are kept, Lost.JudgedDropped counts the
 // calls beyond.
 func (t *Tracer) Judge(allowed func(ABI, uint32) bool) error {
-	t.life.RLock()
-	defer t.life.RUnlock()
-	t.rows.Lock()
-	defer t.rows.Unlock()
-	if t.closed {
-		return ErrClosed
+	unlock, err := t.useRows()
+	if err != nil {
+		return err
 	}
+	defer unlock()
 	ctl := t.control
 	atomic.StoreUint32(&ctl.Judging, 0)
 	if allowed == nil {
@@ -42,13 +51,11 @@ func (t *Tracer) Judge(allowed func(ABI, uint32) bool) error {
 
 // Rejudge changes what a dry run under way judges by, and keeps its rows.
 func (t *Tracer) Rejudge(allowed func(ABI, uint32) bool) error {
-	t.life.RLock()
-	defer t.life.RUnlock()
-	t.rows.Lock()
-	defer t.rows.Unlock()
-	if t.closed {
-		return ErrClosed
+	unlock, err := t.useRows()
+	if err != nil {
+		return err
 	}
+	defer unlock()
 	t.allow(allowed)
 	return nil
 }
@@ -77,13 +84,11 @@ func (t *Tracer) Judged() ([]ProcRow, error) {
 // while it is on. A thread's first refused call is missed if the thread made no
 // call since it was switched on. Switching it on forgets earlier rows.
 func (t *Tracer) WatchDenials(on bool) error {
-	t.life.RLock()
-	defer t.life.RUnlock()
-	t.rows.Lock()
-	defer t.rows.Unlock()
-	if t.closed {
-		return ErrClosed
+	unlock, err := t.useRows()
+	if err != nil {
+		return err
 	}
+	defer unlock()
 	if on == (t.denials != nil) {
 		return nil
 	}
@@ -105,7 +110,7 @@ func (t *Tracer) WatchDenials(on bool) error {
 	// Entries must be noted before exits are looked at, or each call that is
 	// under way at this moment would look like a denial.
 	atomic.StoreUint32(&ctl.Watching, 1)
-	err := t.barrier.wait()
+	err = t.barrier.wait()
 	if err == nil {
 		t.denials, err = link.AttachTracing(link.TracingOptions{Program: t.objs.OnReturn})
 	}
@@ -126,13 +131,11 @@ func (t *Tracer) Denials() ([]ProcRow, error) {
 // Lost.JudgedDropped counts the calls that met it full. Switching it on forgets
 // earlier rows.
 func (t *Tracer) WatchProcesses(on bool) error {
-	t.life.RLock()
-	defer t.life.RUnlock()
-	t.rows.Lock()
-	defer t.rows.Unlock()
-	if t.closed {
-		return ErrClosed
+	unlock, err := t.useRows()
+	if err != nil {
+		return err
 	}
+	defer unlock()
 	naming := &t.control.Naming
 	if on == (atomic.LoadUint32(naming) != 0) {
 		return nil
@@ -194,13 +197,11 @@ func (t *Tracer) valueCount(abi uint8, nr uint32) int {
 
 // counted reads one of the tables of rows.
 func (t *Tracer) counted(m *ebpf.Map) ([]ProcRow, error) {
-	t.life.RLock()
-	defer t.life.RUnlock()
-	t.rows.Lock()
-	defer t.rows.Unlock()
-	if t.closed {
-		return nil, ErrClosed
+	unlock, err := t.useRows()
+	if err != nil {
+		return nil, err
 	}
+	defer unlock()
 	return readRows(m)
 }
 
