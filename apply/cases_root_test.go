@@ -15,12 +15,17 @@ import (
 	"speaker/policy"
 )
 
+// groups counts the cgroups: the keeper of an earlier test may still be about to
+// remove the one that it had.
+var groups int
+
 // group is a cgroup of the test's own; everything in it dies with the test.
 func group(t *testing.T) (dir string, pids func() ([]int, error)) {
 	t.Helper()
 	needRoot(t)
+	groups++
 	for _, root := range []string{"/sys/fs/cgroup/pids", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"} {
-		dir = filepath.Join(root, fmt.Sprintf("speaker-apply-test-%d", os.Getpid()))
+		dir = filepath.Join(root, fmt.Sprintf("speaker-apply-test-%d-%d", os.Getpid(), groups))
 		if os.Mkdir(dir, 0o755) == nil {
 			break
 		}
