@@ -11,7 +11,7 @@
 
 int main(int argc, char **argv)
 {
-	static const int plain[] = { SYS_getppid, SYS_getuid, SYS_getgid, SYS_geteuid, SYS_getegid, SYS_getpgrp, SYS_gettid };
+	static const int plain[] = { SYS_getppid, SYS_getuid, SYS_getgid, SYS_geteuid, SYS_getegid, SYS_getpgid, SYS_gettid };
 	long rate = argc > 1 ? atol(argv[1]) : 1000, values = argc > 2 ? atol(argv[2]) : 4;
 	struct timespec next;
 
