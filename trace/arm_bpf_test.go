@@ -40,7 +40,7 @@ func TestArmLater(t *testing.T) {
 			until(t, "all processes are gone", func() bool { return len(tr.Pids()) == 0 })
 			var got total
 			got.add(t, tr)
-			if n := got.counts[key{Main, X86_64, unix.SYS_GETUID}]; n != 5 || tr.Taken() != 2 {
+			if n := got.counts[key{Main, native, unix.SYS_GETUID}]; n != 5 || tr.Taken() != 2 {
 				t.Errorf("counted %d getuid of candidate %d, one candidate made 5", n, tr.Taken())
 			}
 			if at := tr.control.TakenAt; at < before || at > now() {
