@@ -144,13 +144,13 @@ func dryRun(t *testing.T, w bench.Work) {
 			return time.Since(quiet) > 1500*time.Millisecond, ""
 		}
 		for _, r := range would {
-			if c := callOf(r); narrow.Has(c) {
+			if c := bench.CallOf(r); narrow.Has(c) {
 				t.Fatalf("dry run counts %v, which run has", c)
 			}
 		}
 		t.Logf("new in run while judged:%s", rows(would))
 		eventually(t, "the recording of it", func() (bool, string) {
-			return !slices.ContainsFunc(would, func(r trace.ProcRow) bool { return !runSet(w).Has(callOf(r)) }), ""
+			return !slices.ContainsFunc(would, func(r trace.ProcRow) bool { return !runSet(w).Has(bench.CallOf(r)) }), ""
 		})
 		quiet, narrow = time.Now(), runSet(w)
 		if err := w.DryRun(true); err != nil {
@@ -169,12 +169,10 @@ func runSet(w bench.Work) policy.Set {
 	return w.Session().Policy(sp).Narrow()
 }
 
-func callOf(r trace.ProcRow) policy.Call { return policy.Call{ABI: policy.ABI(r.ABI), Nr: r.Nr} }
-
 func rows(list []trace.ProcRow) string {
 	var b strings.Builder
 	for _, r := range list {
-		fmt.Fprintf(&b, " %s[%d] %v %d times (errno %d);", r.Comm, r.Pid, callOf(r), r.Count, r.Errno)
+		fmt.Fprintf(&b, " %s[%d] %v %d times (errno %d);", r.Comm, r.Pid, bench.CallOf(r), r.Count, r.Errno)
 	}
 	return b.String()
 }
@@ -207,7 +205,7 @@ func seeDenied(t *testing.T, w bench.Work, names []string) {
 	eventually(t, fmt.Sprint("a refusal among ", names), func() (bool, string) {
 		denied := w.State().Denied
 		return slices.ContainsFunc(denied, func(r trace.ProcRow) bool {
-			return slices.Contains(names, callOf(r).String()) && unix.Errno(r.Errno) == unix.EPERM
+			return slices.Contains(names, bench.CallOf(r).String()) && unix.Errno(r.Errno) == unix.EPERM
 		}), rows(denied)
 	})
 	denied := w.State().Denied
@@ -215,8 +213,8 @@ func seeDenied(t *testing.T, w bench.Work, names []string) {
 	sp, _ := w.Session().Split()
 	spec := w.Session().Policy(sp).NarrowSpec()
 	for _, r := range denied {
-		if !spec.Want(callOf(r)).Denies() {
-			t.Errorf("%v was denied, which run has", callOf(r))
+		if !spec.Want(bench.CallOf(r)).Denies() {
+			t.Errorf("%v was denied, which run has", bench.CallOf(r))
 		}
 	}
 	if proof, err := w.Prove(soon(t)); err != nil || !proof.OK {

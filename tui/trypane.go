@@ -117,7 +117,7 @@ func dryRunLines(s bench.State) []line {
 	if len(s.Joined) > 0 {
 		calls := map[string]bool{}
 		for _, r := range s.Joined {
-			calls[callOf(r).String()] = true
+			calls[bench.CallOf(r).String()] = true
 		}
 		out = append(out, say(plainLine, "Not in run when the dry run met them, and in it by now: %s", listed(slices.Sorted(maps.Keys(calls)), 20)))
 	}
@@ -141,7 +141,7 @@ func wouldFail(s bench.State) int {
 	own, _ := parted(s.WouldDeny)
 	calls := map[policy.Call]bool{}
 	for _, r := range own {
-		calls[callOf(r)] = true
+		calls[bench.CallOf(r)] = true
 	}
 	return len(calls)
 }
@@ -154,10 +154,10 @@ func procRows(title string, rows []trace.ProcRow, none string, l look) []line {
 	out := []line{say(strong, "%s", title+":")}
 	rows = slices.Clone(rows)
 	slices.SortStableFunc(rows, func(a, b trace.ProcRow) int {
-		return cmp.Or(cmp.Compare(callOf(a).String(), callOf(b).String()), cmp.Compare(a.Pid, b.Pid))
+		return cmp.Or(cmp.Compare(bench.CallOf(a).String(), bench.CallOf(b).String()), cmp.Compare(a.Pid, b.Pid))
 	})
 	for _, r := range rows {
-		c := callOf(r)
+		c := bench.CallOf(r)
 		text := fmt.Sprintf("  %-18s %-15s pid %-7d %s", c.String(), r.Comm, r.Pid, plural(int(r.Count), "time"))
 		if r.Errno != 0 {
 			text += ", " + errnoName(r.Errno)
@@ -174,8 +174,6 @@ func errnoName(errno int32) string {
 	}
 	return fmt.Sprintf("errno %d", errno)
 }
-
-func callOf(r trace.ProcRow) policy.Call { return policy.Call{ABI: policy.ABI(r.ABI), Nr: r.Nr} }
 
 // tried lists the trials, newest first.
 func tried(n *snapshot) []line {

@@ -59,6 +59,12 @@ func (b *Bench) begin(d *desk, t target.Target, item Item, tr *trace.Tracer) *li
 	return w
 }
 
+// trace opens a tracer, with what the command line says of all of them.
+func (b *Bench) trace(c trace.Config) (*trace.Tracer, error) {
+	c.SampleRate, c.ByProcess = b.opt.SampleRate, b.opt.ByProcess
+	return trace.Open(c)
+}
+
 // open prepares and begins a recording.
 func (b *Bench) open(t target.Target, item Item, tr *trace.Tracer) (*live, error) {
 	d, err := b.prepare(t, tr.StartSeen())

@@ -39,7 +39,7 @@ func (b *Bench) bootContainer(ctx context.Context, ref string, old *live) (_ Wor
 			b.discard(sheet)
 		}
 	}()
-	tr, err := trace.Open(trace.Config{Arm: target.BootNames(t), Controller: b.controller(), SampleRate: b.opt.SampleRate, ByProcess: b.opt.ByProcess})
+	tr, err := b.trace(trace.Config{Arm: target.BootNames(t), Controller: b.controller()})
 	if err != nil {
 		return nil, fmt.Errorf("arm for %s: %w", t.Name, err)
 	}
@@ -111,7 +111,7 @@ func (b *Bench) berth(s starter) (_ *berth, err error) {
 		x.remove()
 		return nil, err
 	}
-	if x.tracer, err = trace.Open(trace.Config{CgroupPath: x.cgroup, SameMountNS: true, SampleRate: b.opt.SampleRate, ByProcess: b.opt.ByProcess}); err != nil {
+	if x.tracer, err = b.trace(trace.Config{CgroupPath: x.cgroup, SameMountNS: true}); err != nil {
 		b.discard(x.sheet)
 		x.remove()
 		return nil, fmt.Errorf("watch %s: %w", s.name(), err)

@@ -1,8 +1,6 @@
 package bench
 
 import (
-	"slices"
-
 	"speaker/policy"
 	"speaker/trace"
 )
@@ -34,7 +32,7 @@ func (w *live) judge() (would, joined []trace.ProcRow) {
 	}
 	narrow := p.Narrow()
 	w.mu.Lock()
-	changed := w.dryRun && !slices.Equal(narrow.Calls(), w.judged.Calls())
+	changed := w.dryRun && !narrow.Equal(w.judged)
 	if changed {
 		w.judged = narrow
 	}
@@ -49,7 +47,7 @@ func (w *live) judge() (would, joined []trace.ProcRow) {
 		w.problem("the dry run cannot be read: " + err.Error())
 	}
 	for _, r := range rows {
-		if narrow.Has(callOf(r)) {
+		if narrow.Has(CallOf(r)) {
 			joined = append(joined, r)
 		} else {
 			would = append(would, r)
@@ -58,4 +56,5 @@ func (w *live) judge() (would, joined []trace.ProcRow) {
 	return would, joined
 }
 
-func callOf(r trace.ProcRow) policy.Call { return policy.Call{ABI: policy.ABI(r.ABI), Nr: r.Nr} }
+// CallOf is the call of a tracer's row.
+func CallOf(r trace.ProcRow) policy.Call { return policy.Call{ABI: policy.ABI(r.ABI), Nr: r.Nr} }

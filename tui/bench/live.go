@@ -71,11 +71,11 @@ func (b *Bench) watchRunning(ctx context.Context, ref string) (Work, error) {
 	if t.Pid == 0 {
 		return nil, fmt.Errorf("%s is not running (%s): boot it (b, or --boot)", t.Name, t.State)
 	}
-	cfg := trace.Config{CgroupPath: t.CgroupPath, SameMountNS: t.SameMountNS, SampleRate: b.opt.SampleRate, ByProcess: b.opt.ByProcess}
+	cfg := trace.Config{CgroupPath: t.CgroupPath, SameMountNS: t.SameMountNS}
 	if t.Engine == "process" {
 		cfg.CgroupPath, cfg.Pid = "", t.Pid
 	}
-	tr, err := trace.Open(cfg)
+	tr, err := b.trace(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("watch %s: %w", t.Ref(), err)
 	}

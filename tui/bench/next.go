@@ -24,7 +24,7 @@ func (b *Bench) Next(ctx context.Context, pattern string, say func(string)) (Wor
 	if err := trace.Supported(); err != nil {
 		return nil, err
 	}
-	tr, err := trace.Open(trace.Config{ArmLater: true, Controller: b.controller(), SampleRate: b.opt.SampleRate, ByProcess: b.opt.ByProcess})
+	tr, err := b.trace(trace.Config{ArmLater: true, Controller: b.controller()})
 	if err != nil {
 		return nil, fmt.Errorf("wait for %s: %w", pattern, err)
 	}
