@@ -68,7 +68,7 @@ func (s *Session) SetArguments(list []Argument, whole bool) {
 				fresh = append(fresh, a)
 			}
 		}
-		for part := range slices.Chunk(fresh, 1024) {
+		for part := range slices.Chunk(fresh, maxFrameTable) {
 			s.put(argumentsFrame(part))
 		}
 	})

@@ -259,7 +259,7 @@ func (l *loader) arguments(ws []wireArgument) error {
 
 func (l *loader) processes(ws []wireProcessUse) error {
 	l.take(len(ws))
-	list := make([]ProcessUse, 0, min(len(ws), maxFrameProcesses))
+	list := make([]ProcessUse, 0, min(len(ws), maxFrameTable))
 	for _, w := range ws {
 		u, err := w.use()
 		if err != nil {

@@ -70,14 +70,15 @@ func (s *Session) SetProcesses(list []ProcessUse) {
 			s.processes[k] = u
 			fresh = append(fresh, u)
 		}
-		for part := range slices.Chunk(fresh, maxFrameProcesses) {
+		for part := range slices.Chunk(fresh, maxFrameTable) {
 			s.put(processesFrame(part))
 		}
 	})
 }
 
-// maxFrameProcesses is how many rows one frame holds at most.
-const maxFrameProcesses = 1024
+// maxFrameTable is how many rows of argument values, or of processes, one frame
+// holds at most.
+const maxFrameTable = 1024
 
 type wireProcessUse struct {
 	Pid   uint32      `cbor:"1,keyasint"`

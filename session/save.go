@@ -66,10 +66,10 @@ func (s *Session) frames() []frame {
 	if s.learned != nil {
 		out = append(out, learnedFrame(s.learned))
 	}
-	for part := range slices.Chunk(s.sortedArguments(), 1024) {
+	for part := range slices.Chunk(s.sortedArguments(), maxFrameTable) {
 		out = append(out, argumentsFrame(part))
 	}
-	for part := range slices.Chunk(s.sortedProcesses(), maxFrameProcesses) {
+	for part := range slices.Chunk(s.sortedProcesses(), maxFrameTable) {
 		out = append(out, processesFrame(part))
 	}
 	newest := s.samples.since(0)
