@@ -15,7 +15,6 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
-	"github.com/cilium/ebpf/rlimit"
 )
 
 // ErrClosed is returned by a Tracer that was closed.
@@ -142,9 +141,6 @@ func findCgroup(path string) (hierarchy, []uint64, error) {
 
 // load sizes the maps, sets the constants and loads everything.
 func (t *Tracer) load(c Config, where hierarchy) error {
-	if err := rlimit.RemoveMemlock(); err != nil { // kernels before 5.11
-		return fmt.Errorf("lift the limit on locked memory: %w", err)
-	}
 	spec, err := loadBpf()
 	if err != nil {
 		return fmt.Errorf("read eBPF object: %w", err)
