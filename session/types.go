@@ -77,6 +77,7 @@ const (
 	MarkUID        = "uid"          // a process became another user (Text)
 	MarkFrozen     = "frozen"
 	MarkThawed     = "thawed"
+	MarkReady      = "ready"      // a readiness probe that the user named was answered (Text names it: "tcp 127.0.0.1:80 answers")
 	MarkUser       = "user"       // the user's own
 	MarkGap        = "gap"        // for a while nothing was recorded (Text says for how long and why)
 	MarkEnded      = "ended"      // the target's last process was gone
