@@ -21,7 +21,7 @@ func newDraft(obs Observed) *draft {
 	d := &draft{
 		entries:   map[Call]*Entry{},
 		essential: essentialsOf(Native()),
-		included:  PhasesOf(Boot, Run, Stop),
+		included:  PhasesOf(Boot, Run, Stop, Admin),
 		decided:   map[Call]decided{},
 	}
 	for ph := Init; ph < phases; ph++ {
@@ -120,18 +120,18 @@ func (d *draft) edit(e Edit) {
 	entry := d.entry(e.Call)
 	entry.Edited = true
 	entry.Why = append(entry.Why, e.reason())
-	if e.Phase == Stop || e.Phase == Exec {
+	if e.Phase.IsGroup() {
 		d.groups[e.Phase][e.Call] = e.Op == OpAllow
 		return
 	}
 	d.decided[e.Call] = d.decided[e.Call].after(e)
 }
 
-// allows says what the filters do with a call.
-func (d *draft) allows(c Call) (wide, narrow bool) {
+// allows says what the filters do with a call when some phases are included.
+func (d *draft) allows(c Call, included PhaseSet) (wide, narrow bool) {
 	_, narrow = d.essential[c]
-	for _, ph := range []Phase{Run, Stop, Exec} {
-		narrow = narrow || d.included.Has(ph) && d.groups[ph][c]
+	for _, ph := range []Phase{Run, Stop, Exec, Admin} {
+		narrow = narrow || included.Has(ph) && d.groups[ph][c]
 	}
 	wide = narrow || d.groups[Boot][c]
 	switch d.decided[c].narrow {
@@ -158,7 +158,7 @@ func (d *draft) policy() Policy {
 	}
 	var wide, narrow []Call
 	for c, e := range d.entries {
-		e.Boot, e.Run = d.allows(c)
+		e.Boot, e.Run = d.allows(c, d.included)
 		if e.Boot {
 			wide = append(wide, c)
 		}
@@ -177,6 +177,14 @@ func (d *draft) policy() Policy {
 			}
 		}
 		p.groups[Phase(ph)] = NewSet(in...)
+	}
+	p.alone = map[Phase]Set{}
+	for _, ph := range groups {
+		p.alone[ph] = p.groups[ph].filter(func(c Call) bool {
+			_, with := d.allows(c, d.included|PhasesOf(ph))
+			_, without := d.allows(c, d.included&^PhasesOf(ph))
+			return with && !without
+		})
 	}
 	return p
 }

@@ -9,7 +9,7 @@ import (
 type EditOp string
 
 // The edits. Allow and deny are about one call in one phase; include and leave
-// out are about all that was seen in stop or exec.
+// out are about all that was seen in stop, exec or admin.
 const (
 	OpAllow    EditOp = "allow"
 	OpDeny     EditOp = "deny"
@@ -23,8 +23,8 @@ const (
 // Boot and Run stand for the wide and the narrow filter, and the decision holds
 // whatever else speaks for the call: denied in run, it is denied although stop,
 // say, is included. The narrow filter stays within the wide one: what is allowed
-// in run is allowed in boot, what is denied in boot is denied in run. On Stop and
-// Exec an edit takes the call into or out of what was seen there.
+// in run is allowed in boot, what is denied in boot is denied in run. On Stop,
+// Exec and Admin an edit takes the call into or out of what was seen there.
 type Edit struct {
 	At    time.Time `json:"at" cbor:"at"`
 	Op    EditOp    `json:"op" cbor:"op"`
@@ -36,7 +36,7 @@ type Edit struct {
 // Check returns an error when the edit means nothing. Derive passes over such
 // edits.
 func (e Edit) Check() error {
-	group := e.Phase == Stop || e.Phase == Exec
+	group := e.Phase.IsGroup()
 	switch e.Op {
 	case OpAllow, OpDeny:
 		if e.Call.ABI >= abis || e.Call.Nr > maxNr {

@@ -62,6 +62,8 @@ func TestEditCheck(t *testing.T) {
 		{edit(OpDeny, "read", Exec), ""},
 		{edit(OpInclude, "", Stop), ""},
 		{edit(OpLeaveOut, "", Exec), ""},
+		{edit(OpLeaveOut, "", Admin), ""},
+		{edit(OpAllow, "read", Admin), ""},
 		{edit(OpAllow, "read", Init), "cannot allow a call in phase init"},
 		{edit(OpInclude, "", Run), "cannot include phase run"},
 		{edit(OpDeny, "read", Phase(200)), "cannot deny a call in phase ?"},

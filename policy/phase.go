@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -9,17 +10,18 @@ import (
 // program may well use a call while it runs that it never used while it booted.
 type Phase uint8
 
-// The phases, in the order of a life.
+// The phases. Files hold the numbers: new ones are appended.
 const (
-	Init Phase = iota // the container runtime's own calls, before the program's first exec
-	Boot              // from the first exec to the split
-	Run               // from the split to the stop mark
-	Stop              // after the stop signal
-	Exec              // processes that entered later (docker exec, probes), whatever the time
+	Init  Phase = iota // the container runtime's own calls, before the program's first exec
+	Boot               // from the first exec to the split
+	Run                // from the split to the stop mark
+	Stop               // after the stop signal
+	Exec               // processes that entered later (docker exec, probes), whatever the time
+	Admin              // intervals of run that were marked as administration: a reload
 	phases
 )
 
-var phaseNames = [phases]string{"init", "boot", "run", "stop", "exec"}
+var phaseNames = [phases]string{"init", "boot", "run", "stop", "exec", "admin"}
 
 // String returns the word the screens and files use ("boot").
 func (p Phase) String() string {
@@ -40,6 +42,19 @@ func PhasesOf(ps ...Phase) PhaseSet {
 	}
 	return s
 }
+
+// groups are the phases whose calls go into the filters or are left out as a
+// whole, by an edit.
+var groups = []Phase{Stop, Exec, Admin}
+
+// IsGroup reports whether p can be included in the filters and left out of them.
+func (p Phase) IsGroup() bool { return slices.Contains(groups, p) }
+
+// Groups returns the phases that can be included in the filters and left out.
+func Groups() []Phase { return slices.Clone(groups) }
+
+// Phases returns all phases.
+func Phases() []Phase { return []Phase{Init, Boot, Run, Stop, Exec, Admin} }
 
 // Has reports whether p is in the set.
 func (s PhaseSet) Has(p Phase) bool { return s&(1<<p) != 0 }

@@ -41,7 +41,8 @@ type Entry struct {
 type Policy struct {
 	entries      []Entry // by name
 	wide, narrow Set
-	groups       map[Phase]Set // what Boot, Run, Stop and Exec would each add
+	groups       map[Phase]Set // what each phase would add
+	alone        map[Phase]Set // what the narrow filter allows for a group alone, or would
 	essential    map[Call]string
 	included     PhaseSet
 	seen         PhaseSet // phases in which anything was seen
@@ -53,7 +54,8 @@ type Policy struct {
 // Edit.Check) are passed over.
 //
 // The narrow filter allows what was seen in run, in stop unless that is left
-// out, and in exec if that is included; and the essentials. The wide filter
+// out, in admin unless that is left out, and in exec if that is included; and
+// the essentials. The wide filter
 // allows all of that and what was seen in boot. The container runtime's own
 // calls (Init) are in neither.
 func Derive(obs Observed, edits []Edit) Policy {
@@ -96,8 +98,16 @@ func compareNames(a, b Call) int {
 }
 
 // Included reports whether what was seen in a phase goes into the filters. Boot
-// and Run always do, Init never; Stop does and Exec does not unless edited.
+// and Run always do, Init never; Stop and Admin do and Exec does not unless
+// edited.
 func (p Policy) Included(ph Phase) bool { return p.included.Has(ph) }
+
+// Alone returns the calls, by name, that the narrow filter allows for one group
+// of calls (Stop, Exec, Admin) and for nothing else: what leaving it out gains.
+// Of a group that is left out, it is what including it would add.
+func (p Policy) Alone(ph Phase) []Call {
+	return slices.SortedFunc(p.alone[ph].All(), compareNames)
+}
 
 // Wide returns what the first filter of a container allows.
 func (p Policy) Wide() Set { return p.wide }

@@ -24,6 +24,7 @@ var warners = []func(Policy) []Warning{
 	warnForeign,
 	warnStop,
 	warnExec,
+	warnAdmin,
 }
 
 // Warnings lists what speaks against applying the policy, blocking ones first.
@@ -181,6 +182,22 @@ func warnExec(p Policy) []Warning {
 	}
 	if !p.Included(Exec) {
 		w.Remedy = "include exec if they must work"
+	}
+	return []Warning{w}
+}
+
+func warnAdmin(p Policy) []Warning {
+	calls := p.groupCalls(Admin)
+	if len(calls) == 0 {
+		return nil
+	}
+	w := Warning{
+		Text:   "run denies calls of administrative intervals: the next reload fails, and servers that replace their processes then may serve no more until they are restarted",
+		Remedy: "allow them in run if it must work",
+		Calls:  calls,
+	}
+	if !p.Included(Admin) {
+		w.Remedy = "include admin if it must work; else restart the container to change its configuration"
 	}
 	return []Warning{w}
 }

@@ -57,6 +57,11 @@ func TestWarnings(t *testing.T) {
 		{name: "exec left out", obs: stopped(Observed{Exec: saw("read", "getcwd", "openat")}),
 			want: []string{"warn run denies calls of processes that entered later [getcwd openat]"}},
 		{name: "exec included", obs: stopped(Observed{Exec: saw("getcwd")}), edits: []Edit{edit(OpInclude, "", Exec)}},
+		{name: "a reload was marked", obs: stopped(Observed{Admin: saw("read", "rename")})},
+		{name: "admin left out", obs: stopped(Observed{Admin: saw("read", "rename")}), edits: []Edit{edit(OpLeaveOut, "", Admin)},
+			want: []string{"warn run denies calls of administrative intervals: the next reload fails [rename]"}},
+		{name: "part of admin denied", obs: stopped(Observed{Admin: saw("rename", "bind")}), edits: []Edit{edit(OpDeny, "bind", Run)},
+			want: []string{"warn run denies calls of administrative intervals [bind]"}},
 		{name: "32-bit calls", obs: stopped(Observed{Boot: saw("i386:read")}),
 			want: []string{"warn i386 calls are in use [i386:restart_syscall i386:exit i386:read i386:sigreturn i386:rt_sigreturn i386:exit_group]"}},
 	} {

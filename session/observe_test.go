@@ -53,7 +53,7 @@ func (x run) randomSplit(r *rand.Rand) Split {
 
 func compareSets(t *testing.T, seed uint64, sp Split, want map[policy.Phase]map[policy.Call]bool, obs policy.Observed) {
 	t.Helper()
-	for ph := policy.Init; ph <= policy.Exec; ph++ {
+	for ph := policy.Init; ph <= policy.Admin; ph++ {
 		got := map[policy.Call]bool{}
 		for _, u := range obs[ph] {
 			got[u.Call] = true

@@ -235,7 +235,7 @@ func (l *loader) take(n int) { l.room -= int64(n) * maxElement }
 func (l *loader) learned(ws []wireLearned) error {
 	l.take(len(ws))
 	for _, w := range ws {
-		if w.Phase > uint8(policy.Exec) || w.ABI > policy.ARM64 {
+		if w.Phase > uint8(policy.Admin) || w.ABI > policy.ARM64 {
 			return errFrame
 		}
 	}

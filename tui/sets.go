@@ -305,7 +305,7 @@ func explain(n *snapshot, e policy.Entry, first session.Sample, sampled bool) []
 	out := []line{
 		say(strong, "%s: boot %s, run %s", e.Call, yesNo(e.Boot), yesNo(e.Run)),
 	}
-	for _, ph := range []policy.Phase{policy.Init, policy.Boot, policy.Run, policy.Stop, policy.Exec} {
+	for _, ph := range policy.Phases() {
 		if u, ok := e.Uses[ph]; ok {
 			text := fmt.Sprintf("in %s: %d times", ph, u.Count)
 			if u.Count > 0 {
