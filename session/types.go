@@ -77,7 +77,9 @@ const (
 	MarkUID        = "uid"          // a process became another user (Text)
 	MarkFrozen     = "frozen"
 	MarkThawed     = "thawed"
-	MarkReady      = "ready"      // a readiness probe that the user named was answered (Text names it: "tcp 127.0.0.1:80 answers")
+	MarkProbe      = "probe"      // a readiness probe that the user named is asked from now on (Text: its name)
+	MarkReady      = "ready"      // it was answered (Text: its name and what it said: "tcp 127.0.0.1:80 answers")
+	MarkUnready    = "unready"    // it is asked no longer and was not answered (Text: its name and why)
 	MarkUser       = "user"       // the user's own
 	MarkGap        = "gap"        // for a while nothing was recorded (Text says for how long and why)
 	MarkEnded      = "ended"      // the target's last process was gone
