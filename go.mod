@@ -14,13 +14,14 @@ require (
 	github.com/fxamacker/cbor/v2 v2.10.0 // session files, with limits for hostile input
 	github.com/klauspost/compress v1.20.3 // zstd for session files
 	github.com/moby/moby/client v0.6.2 // Docker
+	github.com/moby/profiles/seccomp v0.3.0 // generator: Docker's default profile
 	github.com/opencontainers/runtime-spec v1.3.0 // the form of seccomp profiles
 	github.com/rogpeppe/go-internal v1.16.0 // tests: testscript drives the real binary
 	github.com/seccomp/libseccomp-golang v0.11.1 // compiles filters
 	github.com/spf13/cobra v1.10.2 // commands and flags
 	github.com/spf13/pflag v1.0.10 // the errors of its flags
 	golang.org/x/net v0.62.0 // tests: a second BPF machine to hold ours against
-	golang.org/x/sys v0.49.0 // system calls; its tables of call numbers
+	golang.org/x/sys v0.50.0 // system calls; its tables of call numbers
 	golang.org/x/term v0.47.0 // is this a terminal?
 	google.golang.org/grpc v1.85.0 // what containerd and CRI speak
 	k8s.io/cri-api v0.37.2 // the runtimes of Kubernetes

@@ -14,7 +14,7 @@ import (
 	"sync"
 )
 
-//go:generate go run ./gen table.go
+//go:generate go run ./gen .
 
 // Call is one system call: an ABI and a number. Nr is the number without x32's
 // bit 30, so that it is the index into the kernel's table of the ABI.
