@@ -48,6 +48,11 @@ func (sp Split) clipped() Split {
 	return sp
 }
 
+func (a Admin) clipped() Admin {
+	a.How, a.By = clip(a.How, maxText), clip(a.By, maxWord)
+	return a
+}
+
 func (t Trial) clipped() Trial {
 	t.Kind, t.Text = clip(t.Kind, maxWord), clip(t.Text, maxText)
 	return t

@@ -25,8 +25,9 @@ const (
 	kindLearned   frameKind = 9 // what was taken over from another recording
 	kindArguments frameKind = 10
 	kindProcesses frameKind = 11
+	kindAdmin     frameKind = 13 // a step in the history of intervals of administration
 
-	lastKind = kindProcesses
+	lastKind = kindAdmin
 )
 
 // maxUnpacked is the most that one frame may unpack to.
@@ -101,7 +102,7 @@ func modeOf(v any) cbor.DecMode {
 	switch v.(type) {
 	case *wireEpochs:
 		return columnMode()
-	case *wireMeta, *wireMark, *wireSplit, *wireEdit, *wireTrial:
+	case *wireMeta, *wireMark, *wireSplit, *wireEdit, *wireTrial, *wireAdmin:
 		return shortMode()
 	case *[]wireLearned:
 		return learnMode()

@@ -119,28 +119,18 @@ func (c *column) window(from, to time.Duration, starts []time.Duration) (use, bo
 		lo = sort.Search(hi, func(i int) bool { return c.at(i, starts).last > from })
 		hi = lo + sort.Search(hi-lo, func(i int) bool { return c.at(lo+i, starts).first > to })
 	}
-	var out use
-	any := false
-	join := func(u use, ok bool) {
-		switch {
-		case !ok:
-		case !any:
-			out, any = u, true
-		default:
-			out = use{min(out.first, u.first), max(out.last, u.last), out.count + u.count}
-		}
-	}
+	var out joined
 	// Cells that a border cuts lie at the ends; the rest is whole.
 	for ; lo < hi && (c.jumbled || c.at(lo, starts).first <= from); lo++ {
-		join(c.at(lo, starts).clip(from, to))
+		out.join(c.at(lo, starts).clip(from, to))
 	}
 	for ; lo < hi && c.at(hi-1, starts).last > to; hi-- {
-		join(c.at(hi-1, starts).clip(from, to))
+		out.join(c.at(hi-1, starts).clip(from, to))
 	}
 	if lo < hi {
-		join(use{c.at(lo, starts).first, c.at(hi-1, starts).last, c.sum(hi) - c.sum(lo)}, true)
+		out.join(use{c.at(lo, starts).first, c.at(hi-1, starts).last, c.sum(hi) - c.sum(lo)}, true)
 	}
-	return out, any
+	return out.use, out.any
 }
 
 // clip returns the part of u after from, up to and including to.

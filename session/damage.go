@@ -69,7 +69,7 @@ var kindNames = map[frameKind]string{
 	kindMeta: "what is known of the whole", kindEpochs: "calls", kindMark: "marks", kindSplit: "splits",
 	kindEdit: "edits", kindTrial: "trials", kindSample: "samples", kindEnd: "the end mark",
 	kindLearned: "what was learned from another recording", kindArguments: "argument values",
-	kindProcesses: "uses by process",
+	kindProcesses: "uses by process", kindAdmin: "intervals of administration",
 }
 
 // kindSet is a set of the kinds of frames whose names are known.

@@ -38,6 +38,16 @@ func fillRest(s *Session) {
 	s.AddSplit(Split{4 * time.Second, 9 * time.Second, "wait", "proposal", High, []Evidence{
 		{3 * time.Second, true, "it waits"}, {5 * time.Second, false, "it is late"},
 	}})
+	for _, c := range []AdminChange{
+		{AdminAdd, Admin{From: time.Millisecond, To: 20 * time.Millisecond, How: "SIG\x1bHUP", By: "user, as recognised"}},
+		{AdminDismiss, Admin{From: 1, To: 2}},
+		{AdminAdd, Admin{From: 30 * time.Millisecond, By: "user"}},
+		{AdminMove, Admin{ID: 1, From: 0, To: 10 * time.Millisecond}},
+	} {
+		if err := s.ChangeAdmin(c); err != nil {
+			panic(err)
+		}
+	}
 	for i := range 4 {
 		s.AddEdit(policy.Edit{At: time.Unix(1_700_000_100, int64(i)), Op: "deny", Call: policy.Call{Nr: uint32(40 + i)}, Phase: policy.Run, Note: "why\x00"})
 	}
@@ -82,6 +92,8 @@ func compareRest(t *testing.T, got, want *Session) {
 	same("arguments", got.Arguments(), want.Arguments())
 	same("processes", got.Processes(), want.Processes())
 	same("undone", got.Undone(), want.Undone())
+	same("administration", got.Admins(), want.Admins())
+	same("dismissed", got.dismissed, want.dismissed)
 	ge, we := got.Edits(), want.Edits()
 	for i := range min(len(ge), len(we)) {
 		if !ge[i].At.Equal(we[i].At) {

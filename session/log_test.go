@@ -130,7 +130,10 @@ func (x run) session(m Meta) *Session {
 }
 
 // sets computes the calls of each phase from the events alone.
-func (x run) sets(sp Split) map[policy.Phase]map[policy.Call]bool {
+func (x run) sets(sp Split) map[policy.Phase]map[policy.Call]bool { return x.setsBy(sp.PhaseAt) }
+
+// setsBy does so for any way to tell the program's phase at a time.
+func (x run) setsBy(phaseAt func(time.Duration) policy.Phase) map[policy.Phase]map[policy.Call]bool {
 	out := map[policy.Phase]map[policy.Call]bool{}
 	put := func(ph policy.Phase, c policy.Call) {
 		if out[ph] == nil {
@@ -145,12 +148,12 @@ func (x run) sets(sp Split) map[policy.Phase]map[policy.Call]bool {
 		case trace.Exec:
 			put(policy.Exec, e.call)
 		default:
-			put(sp.PhaseAt(e.at), e.call)
+			put(phaseAt(e.at), e.call)
 		}
 	}
 	for _, e := range x.epochs {
 		for _, c := range e.InFlight {
-			put(sp.PhaseAt(e.End), c)
+			put(phaseAt(e.End), c)
 		}
 	}
 	return out

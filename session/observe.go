@@ -14,7 +14,8 @@ import (
 // is at or before At, and in run when a use comes after At (and, with a stop
 // mark, an epoch's first at or before Stop). A call that a thread was seen
 // asleep in after At belongs to run as well, whenever it was entered. Counts of
-// the one epoch that a split cuts are shared out by time.
+// the one epoch that a split cuts are shared out by time. What lies in an interval
+// of administration is neither in run nor in any other phase but admin.
 //
 // Init and exec are groups of their own, whatever the time.
 func (s *Session) Observed(sp Split) policy.Observed {
@@ -25,7 +26,7 @@ func (s *Session) Observed(sp Split) policy.Observed {
 
 func (s *Session) observed(sp Split) policy.Observed {
 	out := policy.Observed{}
-	for _, w := range sp.windows() {
+	for _, w := range s.windows(sp) {
 		if uses := s.uses(w); len(uses) > 0 {
 			out[w.phase] = uses
 		}
@@ -38,35 +39,46 @@ func (s *Session) observed(sp Split) policy.Observed {
 // observed, the essentials, and the edits.
 func (s *Session) Policy(sp Split) policy.Policy {
 	s.mu.RLock()
-	obs, edits := s.observed(sp), slices.Clone(s.edits)
+	obs, edits := s.observed(sp), s.standing()
 	s.mu.RUnlock()
 	return policy.Derive(obs, edits)
 }
 
-// window is one phase's share of a recording: uses after from, up to and
-// including to, of one group.
+// window is one phase's share of a recording: the uses of one group in some spans
+// of time.
 type window struct {
-	phase    policy.Phase
-	group    trace.Group
-	from, to time.Duration
+	phase policy.Phase
+	group trace.Group
+	spans []stretch
 }
 
-// windows returns the share of each phase.
-func (sp Split) windows() []window {
+// windows returns the share of each phase when the recording is cut at sp.
+func (s *Session) windows(sp Split) []window {
+	whole := []stretch{{always, never}}
+	admin := s.adminSpans(sp)
 	w := []window{
-		{policy.Init, trace.Init, always, never},
-		{policy.Boot, trace.Main, always, sp.At},
-		{policy.Run, trace.Main, sp.At, never},
-		{policy.Exec, trace.Exec, always, never},
+		{policy.Init, trace.Init, whole},
+		{policy.Boot, trace.Main, []stretch{{always, sp.At}}},
+		{policy.Run, trace.Main, without(stretch{sp.At, sp.runEnd()}, admin)},
+		{policy.Exec, trace.Exec, whole},
+		{policy.Admin, trace.Main, admin},
 	}
 	if sp.Stop > sp.At {
-		w[2].to = sp.Stop
-		w = append(w, window{policy.Stop, trace.Main, sp.Stop, never})
+		w = append(w, window{policy.Stop, trace.Main, []stretch{{sp.Stop, never}}})
 	}
 	return w
 }
 
-// PhaseAt returns the phase of the program itself at t.
+// runEnd is the end of run, never without a stop mark.
+func (sp Split) runEnd() time.Duration {
+	if sp.Stop > sp.At {
+		return sp.Stop
+	}
+	return never
+}
+
+// PhaseAt returns the phase of the program itself at t, intervals of
+// administration left aside.
 func (sp Split) PhaseAt(t time.Duration) policy.Phase {
 	switch {
 	case t <= sp.At:
@@ -85,17 +97,16 @@ func (s *Session) uses(w window) []policy.Use {
 		if c.group != w.group {
 			continue
 		}
-		if u, ok := c.window(w.from, w.to, t.starts); ok {
+		if u, ok := c.within(w.spans, t.starts); ok {
 			byCall[c.call] = policy.Use{Call: c.call, Count: u.count, First: u.first, Last: u.last}
 		}
 	}
-	if from, to, ok := s.asleep(w); ok {
-		for call, f := range t.flights {
-			if t.in(f, from, to) {
-				u := byCall[call]
-				u.Call, u.InFlight = call, true
-				byCall[call] = u
-			}
+	asleep := s.asleep(w)
+	for call, f := range t.flights {
+		if slices.ContainsFunc(asleep, func(x stretch) bool { return t.in(f, x.from, x.to) }) {
+			u := byCall[call]
+			u.Call, u.InFlight = call, true
+			byCall[call] = u
 		}
 	}
 	out := make([]policy.Use, 0, len(byCall))
@@ -109,7 +120,7 @@ func (s *Session) uses(w window) []policy.Use {
 // asleep narrows w to the time in which sleeping threads count for it. Who
 // sleeps is not known by group: until the program's first own call it is the
 // container runtime, from then on the program.
-func (s *Session) asleep(w window) (from, to time.Duration, ok bool) {
+func (s *Session) asleep(w window) []stretch {
 	begin := always
 	if s.meta.StartSeen {
 		begin = never
@@ -119,11 +130,11 @@ func (s *Session) asleep(w window) (from, to time.Duration, ok bool) {
 			}
 		}
 	}
-	switch w.group {
-	case trace.Init:
-		return w.from, min(w.to, begin), s.meta.StartSeen
-	case trace.Main:
-		return max(w.from, begin), w.to, true
+	switch {
+	case w.group == trace.Init && s.meta.StartSeen:
+		return clipSpans(w.spans, always, begin)
+	case w.group == trace.Main:
+		return clipSpans(w.spans, begin, never)
 	}
-	return 0, 0, false
+	return nil
 }

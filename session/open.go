@@ -195,6 +195,8 @@ func (l *loader) apply(kind frameKind, payload []byte) error {
 		return apply(payload, l.arguments)
 	case kindProcesses:
 		return apply(payload, l.processes)
+	case kindAdmin:
+		return apply(payload, l.admin)
 	}
 	return nil
 }
@@ -275,8 +277,24 @@ func (l *loader) edit(w wireEdit) error {
 	if w.ABI > policy.ARM64 {
 		return errFrame
 	}
+	return l.step(w.Step, decision{edit: w.edit()}, false)
+}
+
+func (l *loader) admin(w wireAdmin) error {
+	c, err := w.change()
+	if err != nil {
+		return err
+	}
+	return l.step(w.Step, decision{admin: c}, true)
+}
+
+// step takes one step in the history of decisions. One that takes back another
+// kind of decision than it says follows on something that was lost.
+func (l *loader) step(step editStep, d decision, admin bool) error {
 	ok := false
-	l.s.change(func() { ok = l.s.edit(w.Step, w.edit()) })
+	l.s.change(func() {
+		ok = (step == editAdd || l.s.next(step).isAdmin() == admin) && l.s.step(step, d)
+	})
 	if !ok {
 		return errFrame
 	}

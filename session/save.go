@@ -54,14 +54,14 @@ func (s *Session) frames() []frame {
 	for _, t := range s.trials {
 		out = append(out, trialFrame(t))
 	}
-	for _, e := range s.edits {
-		out = append(out, editFrame(editAdd, e))
+	for _, d := range s.edits {
+		out = append(out, d.frame(editAdd))
 	}
-	for i := range s.undone {
-		out = append(out, editFrame(editAdd, s.undone[len(s.undone)-1-i]))
+	for _, d := range slices.Backward(s.undone) {
+		out = append(out, d.frame(editAdd))
 	}
-	for _, e := range s.undone {
-		out = append(out, editFrame(editUndo, e))
+	for _, d := range s.undone {
+		out = append(out, d.frame(editUndo))
 	}
 	if s.learned != nil {
 		out = append(out, learnedFrame(s.learned))

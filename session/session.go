@@ -6,8 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"speaker/policy"
 )
 
 // The most that a session keeps of what is not the exact table. What is over is
@@ -23,24 +21,27 @@ const (
 // Session is one recording and all that was made of it. It is safe for
 // concurrent use; what its methods return are copies.
 type Session struct {
-	mu        sync.RWMutex
-	meta      Meta
-	table     table
-	marks     []Mark
-	kinds     map[string]int  // marks by kind
-	servers   map[uint32]bool // pids that waited on a listening socket
-	unkept    uint64          // marks that met a full list
-	splits    []Split
-	edits     []policy.Edit
-	undone    []policy.Edit // newest undone last
-	trials    []Trial
-	learned   []learned // from another recording
-	arguments map[argKey]Argument
-	processes map[processKey]ProcessUse
-	samples   samples
-	damage    Damage  // what its file lost
-	opened    int     // marks that were in the file when it was opened
-	log       *Writer // nil: not on disk
+	mu         sync.RWMutex
+	meta       Meta
+	table      table
+	marks      []Mark
+	kinds      map[string]int  // marks by kind
+	servers    map[uint32]bool // pids that waited on a listening socket
+	unkept     uint64          // marks that met a full list
+	splits     []Split
+	edits      []decision
+	undone     []decision // newest undone last
+	admins     []Admin    // what edits make of them, in the order of time
+	dismissed  []stretch  // where nothing is to be recognised as administration
+	adminSteps int        // steps in the history of those
+	trials     []Trial
+	learned    []learned // from another recording
+	arguments  map[argKey]Argument
+	processes  map[processKey]ProcessUse
+	samples    samples
+	damage     Damage  // what its file lost
+	opened     int     // marks that were in the file when it was opened
+	log        *Writer // nil: not on disk
 
 	generation atomic.Uint64
 }

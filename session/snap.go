@@ -23,11 +23,7 @@ func (s *Session) snap(at time.Duration) time.Duration {
 	border := at + 2*trace.Tick
 	found := false
 	for _, c := range t.order {
-		i := 0
-		if !c.jumbled {
-			i = sort.Search(len(c.cells), func(i int) bool { return c.at(i, t.starts).last > at })
-		}
-		for ; i < len(c.cells); i++ {
+		for i := c.after(at, t.starts); i < len(c.cells); i++ {
 			u := c.at(i, t.starts)
 			if u.first > border && !c.jumbled {
 				break
@@ -41,4 +37,17 @@ func (s *Session) snap(at time.Duration) time.Duration {
 		return at
 	}
 	return border
+}
+
+// after is the first cell that may have a use after at.
+func (c *column) after(at time.Duration, starts []time.Duration) int {
+	if c.jumbled {
+		return 0
+	}
+	return sort.Search(len(c.cells), func(i int) bool { return c.at(i, starts).last > at })
+}
+
+// after is the first epoch that ends after at.
+func (t *table) after(at time.Duration) int {
+	return sort.Search(len(t.ends), func(i int) bool { return t.ends[i] > at })
 }

@@ -57,10 +57,14 @@ func TestSnapIsExact(t *testing.T) {
 		if at < asked || at > asked+2*trace.Tick {
 			t.Fatalf("snapped from %v to %v", asked, at)
 		}
+		back := s.snapBack(asked)
+		if back > asked || back < asked-epoch {
+			t.Fatalf("snapped back from %v to %v", asked, back)
+		}
 		for _, x := range []struct {
 			at    time.Duration
 			exact bool
-		}{{asked, false}, {at, true}} {
+		}{{asked, false}, {at, true}, {back, true}} {
 			run := map[uint32]bool{}
 			for _, u := range s.Observed(Split{At: x.at})[policy.Run] {
 				run[u.Call.Nr] = true
