@@ -1,6 +1,10 @@
 package policy
 
-import "runtime"
+import (
+	"math"
+	"runtime"
+	"slices"
+)
 
 // ABI is the calling convention of a system call. The values are part of the
 // session file's format.
@@ -73,4 +77,19 @@ func parseABI(s string) (ABI, bool) {
 		}
 	}
 	return 0, false
+}
+
+// On reports whether programs of the ABI run on machines of the given native one.
+func (a ABI) On(native ABI) bool { return slices.Contains(possible(native), a) }
+
+// Seen returns what conditions see of arguments: of those of 32-bit ABIs the lower
+// halves. An i386 program cannot pass more, and what an x32 program passes more
+// the kernel leaves out where it takes an int.
+func (a ABI) Seen(args Args) Args {
+	if a == I386 || a == X32 {
+		for i := range args {
+			args[i] &= math.MaxUint32
+		}
+	}
+	return args
 }

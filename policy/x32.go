@@ -25,7 +25,7 @@ var x32Own = []string{
 var x32Lacks = []string{
 	"_sysctl", "create_module", "get_kernel_syms", "query_module", "nfsservctl",
 	"set_thread_area", "get_thread_area", "epoll_ctl_old", "epoll_wait_old",
-	"vserver",
+	"vserver", "uselib", "uretprobe", "uprobe", "map_shadow_stack",
 }
 
 // x32Names returns the names of the x32 calls by number.

@@ -1,5 +1,7 @@
 // Package export writes a policy in the forms that other tools take: seccomp
-// profiles for container engines, and plain lists for people and for diff.
+// profiles for container engines, and plain lists for people and for diff. It
+// reads such forms, too: Read gives a Profile of whatever a file holds, Resolve
+// what its filter would answer.
 //
 // What is written depends on the policy and the options alone: the same policy
 // gives the same bytes.
