@@ -37,7 +37,8 @@ func (m Mark) clipped() Mark {
 
 func (sp Split) clipped() Split {
 	sp.How, sp.By = clip(sp.How, maxText), clip(sp.By, maxWord)
-	sp.Confidence = clip(sp.Confidence, maxWord)
+	sp.Confidence, sp.Rule = clip(sp.Confidence, maxWord), clip(sp.Rule, maxWord)
+	sp.Waits = sp.Waits && sp.Rule != ""
 	sp.At, sp.Stop = max(-maxOffset, min(sp.At, maxOffset)), max(0, min(sp.Stop, maxOffset))
 	ev := make([]Evidence, 0, min(len(sp.Evidence), maxEvidence))
 	for _, e := range sp.Evidence[:cap(ev)] {

@@ -21,12 +21,13 @@
 //	16     body: one zstd frame that unpacks to one CBOR value, at most 8 MiB
 //
 // The kinds are 1 meta (the last one counts), 2 a run of epochs by column,
-// 3 mark, 4 split (the last one is current), 5 a step in the history of edits
-// (add, undo, redo), 6 trial, 7 a list of samples, 8 the end: the file was
-// closed, 9 what was taken over from another recording (the last one counts), 10 a
-// list of argument values, 11 of uses by process (the last word on each counts),
-// 13 a step in the history of intervals of administration: it is one history
-// with that of edits, in the order of the frames.
+// 3 mark, 4 a step in the history of splits (add, undo, redo, amend; the split in
+// the last one is current), 5 a step in the history of edits (add, undo, redo),
+// 6 trial, 7 a list of samples, 8 the end: the file was closed, 9 what was taken
+// over from another recording (the last one counts), 10 a list of argument values,
+// 11 of uses by process (the last word on each counts), 13 a step in the history of
+// intervals of administration: it is one history with that of edits, in the order
+// of the frames.
 // Frames after an end were appended later. The CBOR values are maps with
 // small numbers as keys; the wire types in wire.go and wire_epochs.go say which.
 // Unknown kinds and versions are passed over, and so is everything that is no

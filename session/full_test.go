@@ -37,7 +37,11 @@ func fillRest(s *Session) {
 	s.AddSplit(Split{At: time.Second, How: "guess", By: "user"})
 	s.AddSplit(Split{4 * time.Second, 9 * time.Second, "wait", "proposal", High, []Evidence{
 		{3 * time.Second, true, "it waits"}, {5 * time.Second, false, "it is late"},
-	}})
+	}, "listen-wait ng\xffinx", false})
+	s.AddSplit(Split{Rule: "ready nobody", Waits: true, How: "pinned", By: "user"})
+	s.AddSplit(Split{At: 5 * time.Second, By: "user"})
+	s.UndoSplit()
+	s.UndoSplit()
 	for _, c := range []AdminChange{
 		{AdminAdd, Admin{From: time.Millisecond, To: 20 * time.Millisecond, How: "SIG\x1bHUP", By: "user, as recognised"}},
 		{AdminDismiss, Admin{From: 1, To: 2}},
@@ -87,6 +91,7 @@ func compareRest(t *testing.T, got, want *Session) {
 	same("meta", gm, wm)
 	same("marks", got.Marks(), want.Marks())
 	same("splits", got.Splits(), want.Splits())
+	same("undone splits", got.unsplit, want.unsplit)
 	same("trials", got.Trials(), want.Trials())
 	same("samples", got.FirstSamples(), want.FirstSamples())
 	same("arguments", got.Arguments(), want.Arguments())

@@ -102,6 +102,7 @@ func read(r io.ReaderAt, size int64) (*Session, Damage, error) {
 	// An honest file packs at most about tenfold: this bounds the memory that
 	// a hostile one can ask for by its own size.
 	l := loader{s: New(Meta{}), room: 32*size + 16<<20}
+	l.s.loading = true
 	l.damage.Head = !bytes.Equal(head, []byte(magic))
 	sc := newScanner(r, size)
 	if !l.damage.Head {
@@ -127,6 +128,8 @@ func read(r io.ReaderAt, size int64) (*Session, Damage, error) {
 	}
 	l.finish(sc, size)
 	l.s.damage, l.s.opened = l.damage, len(l.s.marks)
+	l.s.loading = false
+	l.s.resolve()
 	if l.good == 0 {
 		return nil, l.damage, ErrNotSession
 	}
@@ -182,7 +185,7 @@ func (l *loader) apply(kind frameKind, payload []byte) error {
 	case kindMark:
 		return apply(payload, func(w wireMark) error { s.AddMark(w.mark()); return nil })
 	case kindSplit:
-		return apply(payload, func(w wireSplit) error { s.AddSplit(w.split()); return nil })
+		return apply(payload, l.split)
 	case kindTrial:
 		return apply(payload, func(w wireTrial) error { s.AddTrial(w.trial()); return nil })
 	case kindEdit:
@@ -270,6 +273,15 @@ func (l *loader) processes(ws []wireProcessUse) error {
 		list = append(list, u)
 	}
 	l.s.SetProcesses(list)
+	return nil
+}
+
+func (l *loader) split(w wireSplit) error {
+	ok := false
+	l.s.change(func() { ok = l.s.stepSplit(max(w.Step, splitAdd), w.split()) })
+	if !ok {
+		return errFrame
+	}
 	return nil
 }
 

@@ -24,7 +24,7 @@ const (
 	sec = time.Second
 )
 
-func (x script) session(t *testing.T) *Session {
+func (x script) session(t testing.TB) *Session {
 	t.Helper()
 	s := New(Meta{StartSeen: !x.unseen})
 	for start := time.Duration(0); start < x.length; start += 100 * ms {

@@ -49,7 +49,13 @@ func (s *Session) frames() []frame {
 		out = append(out, markFrame(Mark{At: s.table.length(), Kind: MarkGap, Text: "copied from a file that lost something: " + text}))
 	}
 	for _, sp := range s.splits {
-		out = append(out, splitFrame(sp))
+		out = append(out, splitFrame(splitAdd, sp))
+	}
+	for _, sp := range slices.Backward(s.unsplit) {
+		out = append(out, splitFrame(splitAdd, sp))
+	}
+	for i := range s.unsplit {
+		out = append(out, splitFrame(splitUndo, s.split(i+1)))
 	}
 	for _, t := range s.trials {
 		out = append(out, trialFrame(t))

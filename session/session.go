@@ -28,7 +28,8 @@ type Session struct {
 	kinds      map[string]int  // marks by kind
 	servers    map[uint32]bool // pids that waited on a listening socket
 	unkept     uint64          // marks that met a full list
-	splits     []Split
+	splits     []Split         // the last one is current
+	unsplit    []Split         // undone, newest last
 	edits      []decision
 	undone     []decision // newest undone last
 	admins     []Admin    // what edits make of them, in the order of time
@@ -41,6 +42,7 @@ type Session struct {
 	samples    samples
 	damage     Damage  // what its file lost
 	opened     int     // marks that were in the file when it was opened
+	loading    bool    // it is being read from its file
 	log        *Writer // nil: not on disk
 
 	generation atomic.Uint64
@@ -96,6 +98,7 @@ func (s *Session) AddEpoch(e Epoch) (err error) {
 			s.log.putEpoch(e)
 		}
 		s.table.add(e)
+		s.resolve()
 	})
 	return err
 }
@@ -106,6 +109,7 @@ func (s *Session) AddMark(m Mark) {
 		if m = m.clipped(); s.keepMark(m) {
 			s.marks = append(s.marks, m)
 			s.put(markFrame(m))
+			s.resolve()
 		}
 	})
 }
@@ -142,47 +146,13 @@ func (s *Session) Marks() []Mark {
 
 func (s *Session) sortedMarks() []Mark {
 	out := slices.Clone(s.marks)
-	byTime := func(a, b Mark) int { return cmp.Compare(a.At, b.At) }
 	if !slices.IsSortedFunc(out, byTime) {
 		slices.SortStableFunc(out, byTime)
 	}
 	return out
 }
 
-// AddSplit makes sp the current split. The earlier ones are kept.
-func (s *Session) AddSplit(sp Split) {
-	s.change(func() {
-		sp = sp.clipped()
-		if len(s.splits) >= maxSplits {
-			s.splits = slices.Delete(s.splits, 0, maxSplits/2)
-		}
-		s.splits = append(s.splits, sp)
-		s.put(splitFrame(sp))
-	})
-}
-
-// Splits returns all splits, oldest first.
-func (s *Session) Splits() []Split {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	out := slices.Clone(s.splits)
-	for i := range out {
-		out[i].Evidence = slices.Clone(out[i].Evidence)
-	}
-	return out
-}
-
-// Split returns the current split, and whether there is one.
-func (s *Session) Split() (Split, bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if len(s.splits) == 0 {
-		return Split{}, false
-	}
-	sp := s.splits[len(s.splits)-1]
-	sp.Evidence = slices.Clone(sp.Evidence)
-	return sp, true
-}
+func byTime(a, b Mark) int { return cmp.Compare(a.At, b.At) }
 
 // AddTrial notes what was tried on the target.
 func (s *Session) AddTrial(t Trial) {

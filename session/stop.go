@@ -82,6 +82,10 @@ func (s *Session) addStop(m Mark) {
 func (s *Session) StopAfter(t time.Duration) (at time.Duration, ok bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	return s.stopAfter(t)
+}
+
+func (s *Session) stopAfter(t time.Duration) (at time.Duration, ok bool) {
 	for _, m := range s.marks {
 		if m.Kind == MarkStop && m.At > t && (!ok || m.At < at) {
 			at, ok = m.At, true

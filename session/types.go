@@ -118,6 +118,10 @@ type Split struct {
 	By         string        // "proposal", "user"
 	Confidence string        // High, Medium, Low, or "" (a user's own)
 	Evidence   []Evidence
+	// Rule pins the split to what happens, see Rule; "" is a split at an instant.
+	// Waits says that it has not happened yet: then all is boot, and At is 0.
+	Rule  string
+	Waits bool
 }
 
 // Trial is something that was tried on the target, and how it came out.

@@ -69,6 +69,17 @@ type wireEvidence struct {
 	Text string `cbor:"3,keyasint"`
 }
 
+// splitStep is one step in the history of splits. Files from before there were
+// steps have 0, which adds one.
+type splitStep uint8
+
+const (
+	splitAdd   splitStep = 1
+	splitUndo  splitStep = 2
+	splitRedo  splitStep = 3
+	splitAmend splitStep = 4 // the current one becomes another, and the one before is not kept
+)
+
 type wireSplit struct {
 	At         int64          `cbor:"1,keyasint"`
 	Stop       int64          `cbor:"2,keyasint,omitempty"`
@@ -76,10 +87,15 @@ type wireSplit struct {
 	By         string         `cbor:"4,keyasint,omitempty"`
 	Confidence string         `cbor:"5,keyasint,omitempty"`
 	Evidence   []wireEvidence `cbor:"6,keyasint,omitempty"`
+	Rule       string         `cbor:"7,keyasint,omitempty"`
+	Waits      bool           `cbor:"8,keyasint,omitempty"`
+	Step       splitStep      `cbor:"9,keyasint,omitempty"`
 }
 
-func splitFrame(sp Split) frame {
-	w := wireSplit{int64(sp.At), int64(sp.Stop), sp.How, sp.By, sp.Confidence, nil}
+// splitFrame packs a step and the split that is current after it: what knows of
+// no steps takes the last one.
+func splitFrame(step splitStep, sp Split) frame {
+	w := wireSplit{int64(sp.At), int64(sp.Stop), sp.How, sp.By, sp.Confidence, nil, sp.Rule, sp.Waits, step}
 	for _, e := range sp.Evidence {
 		w.Evidence = append(w.Evidence, wireEvidence{int64(e.At), e.For, e.Text})
 	}
@@ -87,7 +103,7 @@ func splitFrame(sp Split) frame {
 }
 
 func (w wireSplit) split() Split {
-	sp := Split{time.Duration(w.At), time.Duration(w.Stop), w.How, w.By, w.Confidence, nil}
+	sp := Split{time.Duration(w.At), time.Duration(w.Stop), w.How, w.By, w.Confidence, nil, w.Rule, w.Waits}
 	for _, e := range w.Evidence[:min(len(w.Evidence), maxEvidence)] {
 		sp.Evidence = append(sp.Evidence, Evidence{time.Duration(e.At), e.For, e.Text})
 	}
