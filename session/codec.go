@@ -26,8 +26,9 @@ const (
 	kindArguments frameKind = 10
 	kindProcesses frameKind = 11
 	kindAdmin     frameKind = 13 // a step in the history of intervals of administration
+	kindVisits    frameKind = 14 // in which intervals calls came up
 
-	lastKind = kindAdmin
+	lastKind = kindVisits
 )
 
 // maxUnpacked is the most that one frame may unpack to.

@@ -43,6 +43,7 @@ type column struct {
 	// call that is counted in the older half of the tables just after the flip
 	// can do that, by microseconds; then cells are searched one by one.
 	jumbled bool
+	visits  uint64 // the intervals that it was used in
 }
 
 // cell is one epoch's use of a call: first is nanoseconds after the epoch's

@@ -27,7 +27,8 @@
 // over from another recording (the last one counts), 10 a list of argument values,
 // 11 of uses by process (the last word on each counts), 13 a step in the history of
 // intervals of administration: it is one history with that of edits, in the order
-// of the frames.
+// of the frames, 14 in which intervals each call of the program came up (the last
+// one counts, for the epochs before it).
 // Frames after an end were appended later. The CBOR values are maps with
 // small numbers as keys; the wire types in wire.go and wire_epochs.go say which.
 // Unknown kinds and versions are passed over, and so is everything that is no

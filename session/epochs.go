@@ -37,6 +37,7 @@ type table struct {
 	order        []*column // in the order of their first epoch
 	flights      map[policy.Call]*flight
 	refused      uint64 // rows that met the full table of columns
+	visits       visits
 }
 
 // lostAt says what had been lost from this epoch on.
@@ -88,6 +89,11 @@ func (t *table) add(e Epoch) {
 	t.starts = append(t.starts, e.Start)
 	t.ends = append(t.ends, e.End)
 	t.looked = append(t.looked, e.InFlight != nil)
+	fresh := t.visits.unit == 0 || e.End > t.visits.upTo // else a file has counted its visits
+	if fresh {
+		t.grow(e.End)
+		t.visits.upTo = e.End
+	}
 	sum := uint64(0)
 	if i > 0 {
 		sum = t.calls[i-1]
@@ -107,7 +113,10 @@ func (t *table) add(e Epoch) {
 		if r.Last > r.First && r.Count < 2 {
 			r.Count = 2 // two times are two uses
 		}
-		c.add(uint32(i), e.Start, use{r.First, r.Last, r.Count})
+		u := use{r.First, r.Last, r.Count}
+		if c.add(uint32(i), e.Start, u); fresh {
+			t.visit(c, u)
+		}
 		sum += r.Count
 	}
 	t.calls = append(t.calls, sum)

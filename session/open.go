@@ -198,6 +198,11 @@ func (l *loader) apply(kind frameKind, payload []byte) error {
 		return apply(payload, l.arguments)
 	case kindProcesses:
 		return apply(payload, l.processes)
+	case kindVisits:
+		return apply(payload, func(w wireVisits) (err error) {
+			s.change(func() { err = s.table.takeVisits(w) })
+			return err
+		})
 	case kindAdmin:
 		return apply(payload, l.admin)
 	}

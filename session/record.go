@@ -135,6 +135,7 @@ func (r *Recorder) run(ctx context.Context) {
 			r.opts.OnTick()
 		}
 	}
+	r.s.endVisits()
 	if err := r.src.Close(); err != nil && r.Err() == nil {
 		r.fail(fmt.Errorf("close source: %w", err))
 	}

@@ -36,7 +36,8 @@ func (s *Session) Attach(w *Writer) {
 		}
 		w.putEpoch(e)
 	}
-	s.log = w
+	s.log, s.table.visits.kept = w, 0
+	s.keepVisits()
 }
 
 // frames returns all but the epochs, as frames. Call it with the lock held.
@@ -127,7 +128,7 @@ func (s *Session) writeTo(to io.Writer) error {
 		return err
 	}
 	s.mu.RLock()
-	frames, r, n := s.frames(), s.table.reader(), len(s.table.starts)
+	frames, visits, r, n := s.frames(), s.table.visitsFrame(), s.table.reader(), len(s.table.starts)
 	s.mu.RUnlock()
 	if _, err := w.WriteString(magic); err != nil {
 		return err
@@ -148,6 +149,9 @@ func (s *Session) writeTo(to io.Writer) error {
 		if err := put(epochsFrame(epochs)); err != nil {
 			return err
 		}
+	}
+	if err := put(visits); err != nil { // it counts where it has a column, so behind them
+		return err
 	}
 	if err := put(newFrame(kindEnd, struct{}{})); err != nil {
 		return err

@@ -98,6 +98,9 @@ func (s *Session) AddEpoch(e Epoch) (err error) {
 			s.log.putEpoch(e)
 		}
 		s.table.add(e)
+		if v := s.table.visits; v.upTo-v.kept > keepVisitsEvery {
+			s.keepVisits()
+		}
 		s.resolve()
 	})
 	return err

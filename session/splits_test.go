@@ -323,6 +323,9 @@ func TestSleepersBelongToRunUnderEverySplit(t *testing.T) {
 		if !run.Has(wait) || !run.Has(suspend) {
 			t.Errorf("%s: run at %v lacks a call that a thread sleeps in", how, sp.At)
 		}
+		if got := s.Late(sp); len(got) > 0 {
+			t.Errorf("%s: %v is no new call", how, got)
+		}
 	}
 	s.AddSplit(Split{At: s.Snap(2070 * ms), By: "user"})
 	check("snapped")

@@ -159,6 +159,16 @@ func (w *Writer) putEpoch(e Epoch) {
 	w.length = e.End
 }
 
+// putBehindEpochs takes a frame that counts only behind all epochs so far.
+func (w *Writer) putBehindEpochs(f frame) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.open() {
+		w.queueEpochs()
+		w.queue(f)
+	}
+}
+
 func (w *Writer) queueEpochs() {
 	if len(w.epochs) == 0 {
 		return
