@@ -290,6 +290,7 @@ func exercise(t *testing.T, s *Session) {
 	sp, _ := s.Split()
 	s.Policy(sp)
 	s.Policy(Split{At: s.Length() / 2, Stop: s.Length()})
+	s.Recognise(sp)
 	s.Timeline(0, s.Length(), 40)
 	s.Rate()
 	s.Completeness()

@@ -174,6 +174,9 @@ func (r *Recorder) tick() {
 		if m.Kind == MarkStart {
 			r.stop.begin(m.Pid)
 		}
+		if reload, ok := r.stop.reload(e, m, own); ok {
+			r.s.AddMark(reload)
+		}
 		if stop, ok := r.stop.see(e, m, own); ok {
 			r.s.addStop(stop)
 		}

@@ -67,6 +67,7 @@ const (
 	MarkWait       = "wait"         // a process waited in epoll, poll or select for the first time
 	MarkListenWait = "listen-wait"  // a thread was seen asleep on a listening socket (Text: the call and the address)
 	MarkSignal     = "signal"       // a signal was sent to a process
+	MarkReload     = "reload"       // the target was asked for something that is no stop: a reload, by a signal
 	MarkStop       = "stop"         // the target was asked to stop: the stop mark of the timeline
 	MarkEnter      = "enter"        // a process entered from outside (docker exec, a probe)
 	MarkLeave      = "leave"        // a process left the target
