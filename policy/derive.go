@@ -117,14 +117,16 @@ func (d *draft) edit(e Edit) {
 		d.included &^= PhasesOf(e.Phase)
 		return
 	}
-	entry := d.entry(e.Call)
-	entry.Edited = true
-	entry.Why = append(entry.Why, e.reason())
-	if e.Phase.IsGroup() {
-		d.groups[e.Phase][e.Call] = e.Op == OpAllow
-		return
+	for _, c := range e.calls() {
+		entry := d.entry(c)
+		entry.Edited = true
+		entry.Why = append(entry.Why, e.reason())
+		if e.Phase.IsGroup() {
+			d.groups[e.Phase][c] = e.allows()
+		} else {
+			d.decided[c] = d.decided[c].after(e)
+		}
 	}
-	d.decided[e.Call] = d.decided[e.Call].after(e)
 }
 
 // allows says what the filters do with a call when some phases are included.

@@ -8,13 +8,15 @@ import (
 // EditOp is what an edit does.
 type EditOp string
 
-// The edits. Allow and deny are about one call in one phase; include and leave
-// out are about all that was seen in stop, exec or admin.
+// The edits. Allow and deny are about one call in one phase, or about all of its
+// family; include and leave out are about all that was seen in stop, exec or admin.
 const (
-	OpAllow    EditOp = "allow"
-	OpDeny     EditOp = "deny"
-	OpInclude  EditOp = "include"
-	OpLeaveOut EditOp = "leave-out"
+	OpAllow       EditOp = "allow"
+	OpDeny        EditOp = "deny"
+	OpAllowFamily EditOp = "allow-family"
+	OpDenyFamily  EditOp = "deny-family"
+	OpInclude     EditOp = "include"
+	OpLeaveOut    EditOp = "leave-out"
 )
 
 // Edit is one decision made by hand. Edits are absolute ("allow bind in run"),
@@ -38,7 +40,7 @@ type Edit struct {
 func (e Edit) Check() error {
 	group := e.Phase.IsGroup()
 	switch e.Op {
-	case OpAllow, OpDeny:
+	case OpAllow, OpDeny, OpAllowFamily, OpDenyFamily:
 		if e.Call.ABI >= abis || e.Call.Nr > maxNr {
 			return fmt.Errorf("check edit: no such call: %s", e.Call)
 		}
@@ -57,14 +59,30 @@ func (e Edit) Check() error {
 
 // reason words the edit for the entry it is about.
 func (e Edit) reason() Reason {
-	text := "allowed by hand"
-	if e.Op == OpDeny {
-		text = "denied by hand"
+	text := "denied by hand"
+	if e.allows() {
+		text = "allowed by hand"
+	}
+	if e.isFamily() {
+		text += ", as all of " + e.Call.Name() + "'s family"
 	}
 	if e.Note != "" {
 		text += ": " + e.Note
 	}
 	return Reason{Origin: OriginHand, Phase: e.Phase, Text: text}
+}
+
+// allows reports whether an edit about calls allows them.
+func (e Edit) allows() bool { return e.Op == OpAllow || e.Op == OpAllowFamily }
+
+func (e Edit) isFamily() bool { return e.Op == OpAllowFamily || e.Op == OpDenyFamily }
+
+// calls returns the calls that an edit about calls is about.
+func (e Edit) calls() []Call {
+	if e.isFamily() {
+		return e.Call.Family().Calls()
+	}
+	return []Call{e.Call}
 }
 
 // verdict is what the edits so far say of a call in one filter.
@@ -79,12 +97,13 @@ const (
 // decided is what the edits so far say of a call.
 type decided struct{ wide, narrow verdict }
 
-// after returns the decision once e, an allow or deny on Boot or Run, is made.
+// after returns the decision once e, which is about the call in Boot or Run,
+// is made.
 func (d decided) after(e Edit) decided {
 	switch {
-	case e.Op == OpAllow && e.Phase == Run:
+	case e.allows() && e.Phase == Run:
 		return decided{allowed, allowed}
-	case e.Op == OpAllow:
+	case e.allows():
 		d.wide = allowed
 	case e.Phase == Boot:
 		return decided{denied, denied}

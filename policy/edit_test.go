@@ -60,6 +60,8 @@ func TestEditCheck(t *testing.T) {
 	}{
 		{edit(OpAllow, "read", Boot), ""},
 		{edit(OpDeny, "read", Exec), ""},
+		{edit(OpDenyFamily, "read", Run), ""},
+		{edit(OpAllowFamily, "read", Init), "cannot allow-family a call in phase init"},
 		{edit(OpInclude, "", Stop), ""},
 		{edit(OpLeaveOut, "", Exec), ""},
 		{edit(OpLeaveOut, "", Admin), ""},

@@ -89,7 +89,7 @@ func (m *model) doBench(a action) tea.Cmd {
 		return m.doSplit(a)
 	case actDryRun, actPreflight, actHold, actAutoHold, actCross, actUndoHold, actSeal, actInject, actProve, actReload:
 		return m.doTry(a)
-	case actToggleRun, actToggleBoot, actWhy, actSort, actReverse, actOnlyRemoved, actWho, actStopPhase, actExecPhase:
+	case actToggleRun, actToggleBoot, actToggleFamily, actWhy, actSort, actReverse, actOnlyRemoved, actWho, actStopPhase, actExecPhase:
 		return m.doSets(a)
 	case actPause:
 		m.live.pause(m.snap)

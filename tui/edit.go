@@ -29,6 +29,8 @@ func (m *model) doSets(a action) tea.Cmd {
 		return m.toggle(policy.Run)
 	case actToggleBoot:
 		return m.toggle(policy.Boot)
+	case actToggleFamily:
+		return m.toggleFamily()
 	case actStopPhase:
 		return m.togglePhase(policy.Stop)
 	case actExecPhase:
@@ -36,8 +38,9 @@ func (m *model) doSets(a action) tea.Cmd {
 	case actWhy:
 		if r, ok := m.sets.chosen(m.snap); ok {
 			first, sampled := m.work.Session().FirstSample(r.Call)
-			lines := explain(m.snap, r.Entry, first, sampled)
+			lines := append(does(r.Call), explain(m.snap, r.Entry, first, sampled)...)
 			lines = append(lines, called(m.work.Session(), r.Call, m.snap)...)
+			lines = append(lines, about(r.Call)...)
 			m.open(&notice{title: r.Call.String(), lines: lines}, false)
 		}
 	case actWho:
@@ -65,6 +68,30 @@ func (m *model) toggle(ph policy.Phase) tea.Cmd {
 		}
 		return func(m *model) tea.Cmd {
 			m.say(plainLine, fmt.Sprintf("%s is %s in %s; u undoes it", call, word, ph))
+			return nil
+		}, nil
+	}}))
+}
+
+// toggleFamily allows or denies in run the call under the cursor and all that do
+// the same job. It is one edit, so that one undo takes it back.
+func (m *model) toggleFamily() tea.Cmd {
+	r, ok := m.sets.chosen(m.snap)
+	if !ok {
+		return nil
+	}
+	w, call, sp, now := m.work, r.Call, m.snap.split, m.now
+	return tea.Batch(m.commit(), m.enqueue(job{title: "edit " + call.String() + "'s family", run: func(context.Context) (func(*model) tea.Cmd, error) {
+		e, _ := w.Session().Policy(sp).Entry(call)
+		op, word := policy.OpAllowFamily, "allowed"
+		if e.Run {
+			op, word = policy.OpDenyFamily, "denied"
+		}
+		if err := w.Edit(policy.Edit{At: now(), Op: op, Call: call, Phase: policy.Run}); err != nil {
+			return nil, err
+		}
+		return func(m *model) tea.Cmd {
+			m.say(plainLine, fmt.Sprintf("%s in run: %s; u undoes it", word, call.Family()))
 			return nil
 		}, nil
 	}}))

@@ -67,6 +67,7 @@ const (
 	// sets
 	actToggleRun
 	actToggleBoot
+	actToggleFamily
 	actWhy
 	actWho
 	actSort
@@ -140,12 +141,13 @@ func keymap() []binding {
 
 		{actToggleRun, []string{"space", "enter"}, inSets, groupSets, "run", "allow or deny the call in run", false},
 		{actToggleBoot, []string{"e"}, inSets, groupSets, "boot", "allow or deny the call in boot", false},
+		{actToggleFamily, []string{"F"}, inSets, groupSets, "", "allow or deny in run all calls that do the same job (open, openat, …)", false},
 		{actUndo, []string{"u"}, inBench, groupSets, "undo", "undo the last edit", false},
 		{actRedo, []string{"U"}, inBench, groupSets, "", "redo it", false},
 		{actSort, []string{">"}, inSets, groupSets, "sort", "sort by the next column", false},
 		{actReverse, []string{"<"}, inSets, groupSets, "", "reverse the order", false},
 		{actOnlyRemoved, []string{"r"}, inSets, groupSets, "removed", "show only what the split removes, or all", false},
-		{actWhy, []string{"v"}, inSets, groupSets, "why", "show all that is known of the call", false},
+		{actWhy, []string{"v"}, inSets, groupSets, "why", "show all that is known of the call: what it does, its risk, why it is in", false},
 		{actWho, []string{"w"}, inSets, groupSets, "", "count per process, so that v tells who calls; it slows the target a little", false},
 		{actStopPhase, []string{"i"}, inSets, groupSets, "", "include what was seen while stopping, or leave it out", false},
 		{actExecPhase, []string{"o"}, inSets, groupSets, "", "include what later entered processes (docker exec, probes) used, or leave it out", false},

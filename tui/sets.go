@@ -21,11 +21,12 @@ const (
 	byFirst
 	byLast
 	byState
+	byRisk
 	orders
 )
 
 func (o order) String() string {
-	return [orders]string{"name", "count", "first use", "last use", "removed first"}[o]
+	return [orders]string{"name", "count", "first use", "last use", "removed first", "risk"}[o]
 }
 
 // setsPane is the table of calls: what boot and run may call, and why.
@@ -93,6 +94,8 @@ func (p *setsPane) table(n *snapshot) []setRow {
 			c = cmp.Compare(b.last, a.last)
 		case byState:
 			c = cmp.Compare(a.state(), b.state())
+		case byRisk:
+			c = cmp.Compare(riskOf(b.Call), riskOf(a.Call))
 		}
 		return c
 	})
@@ -155,7 +158,9 @@ func (p *setsPane) rowsOf(d *draw, n *snapshot, t []setRow) rows {
 			}
 			return plainLine
 		},
-		match: func(i int) string { return t[i].Call.String() + " " + why(t[i].Entry) },
+		match: func(i int) string {
+			return t[i].Call.String() + " " + why(t[i].Entry) + " risk " + riskOf(t[i].Call).String()
+		},
 	}
 }
 
@@ -187,11 +192,11 @@ func phaseNote(n *snapshot, ph policy.Phase) string {
 }
 
 // setCols are the columns that a table of w cells has room for.
-func setCols(w int) (call int, hasCount, hasFirst, hasLast bool, rest int) {
+func setCols(w int) (call int, hasCount, hasFirst, hasLast, hasRisk bool, rest int) {
 	call = 20
 	used := call + 10
 	if w < 34 {
-		return max(4, w-10), false, false, false, 0
+		return max(4, w-10), false, false, false, false, 0
 	}
 	take := func(n int) bool {
 		if used+n > w {
@@ -203,14 +208,15 @@ func setCols(w int) (call int, hasCount, hasFirst, hasLast bool, rest int) {
 	hasCount = take(6)
 	hasFirst = take(10)
 	hasLast = hasFirst && take(10)
+	hasRisk = take(5)
 	if rest = w - used - 1; rest < 5 {
 		rest = 0
 	}
-	return call, hasCount, hasFirst, hasLast, rest
+	return call, hasCount, hasFirst, hasLast, hasRisk, rest
 }
 
 func setHead(w int) string {
-	call, c, f, l, rest := setCols(w)
+	call, c, f, l, risk, rest := setCols(w)
 	s := fit("call", call) + " boot run  "
 	if c {
 		s += " count"
@@ -221,6 +227,9 @@ func setHead(w int) string {
 	if l {
 		s += fitRight("last", 10)
 	}
+	if risk {
+		s += " risk"
+	}
 	if rest > 0 {
 		s += " why"
 	}
@@ -230,7 +239,7 @@ func setHead(w int) string {
 // setText writes a row. Before there is a split nothing can be said of run, but
 // for what is allowed there by hand or as essential.
 func setText(d *draw, r setRow, w int, split bool) string {
-	call, c, f, l, rest := setCols(w)
+	call, c, f, l, risk, rest := setCols(w)
 	run := verdictWord(r.Run, edited(r.Entry, policy.Run))
 	if !split && !r.Run && !r.Edited {
 		run = fit("?", 5)
@@ -250,6 +259,9 @@ func setText(d *draw, r setRow, w int, split bool) string {
 	}
 	if l {
 		s += at(r.last)
+	}
+	if risk {
+		s += " " + fit(riskWord(r.Call), 4)
 	}
 	if rest > 0 {
 		s += " " + short(d.clean(why(r.Entry)), rest, d.dots)
