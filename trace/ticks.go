@@ -12,9 +12,12 @@ const Tick = 10 * time.Millisecond
 
 const ticksPerSecond = int(time.Second / Tick)
 
+// maxBorders bounds the borders that are kept while nobody takes a snapshot.
+const maxBorders = 4096
+
 // ticks counts control.tick up, and knows when it did. A tick that comes late,
 // because this process had to wait for its turn, is a longer tick: what its
-// borders say of the calls stays true.
+// borders say of the calls stays true. So is one whose border was forgotten.
 type ticks struct {
 	control *bpfControl
 	quit    chan struct{}
@@ -56,10 +59,29 @@ func (t *ticks) stop() {
 
 // next begins a tick. Locked by the caller.
 func (t *ticks) next() {
+	b := t.border(func() {})
+	if len(t.past) >= maxBorders {
+		t.past = thin(t.past)
+	}
+	t.past = append(t.past, b)
+}
+
+// border begins a tick, and does what belongs to its very beginning.
+func (t *ticks) border(also func()) border {
 	b := border{before: now()}
 	atomic.AddUint32(&t.control.Tick, 1)
+	also()
 	b.after = now()
-	t.past = append(t.past, b)
+	return b
+}
+
+// thin forgets every second border, for an epoch that nobody ends: an armed tracer
+// may wait for days.
+func thin(past []border) []border {
+	for i := range len(past) / 2 {
+		past[i] = past[2*i+1]
+	}
+	return past[:len(past)/2]
 }
 
 // flip begins a tick and an epoch with it, and returns the old epoch's number and
@@ -67,10 +89,7 @@ func (t *ticks) next() {
 func (t *ticks) flip() (epoch uint32, past []border) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	b := border{before: now()}
-	atomic.AddUint32(&t.control.Tick, 1)
-	epoch = atomic.AddUint32(&t.control.Epoch, 1) - 1
-	b.after = now()
+	b := t.border(func() { epoch = atomic.AddUint32(&t.control.Epoch, 1) - 1 })
 	past = append(t.past, b)
 	t.past = []border{b}
 	return epoch, past
