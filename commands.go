@@ -153,6 +153,7 @@ func (s *settings) workbench(ctx context.Context, bo bench.Options, to tui.Optio
 	}
 	to.Color, to.ASCII, to.ReadOnly = s.color, s.ascii, s.readOnly
 	to.In, to.Out = os.Stdin, os.Stdout
+	bo.Follow = true
 	b := bench.New(bo)
 	defer func() {
 		for _, line := range b.Farewell() {

@@ -26,13 +26,17 @@ import (
 func recordCommand(s *settings) *cobra.Command {
 	var out, output, next string
 	var length time.Duration
-	var boot bool
+	var boot, follow bool
 	c := &cobra.Command{Use: "record {TARGET | --next PATTERN | -- COMMAND [ARG...]}", Short: "record a session without a screen",
 		Long: `Records until the time is up, the target ends, or ctrl-c; prints what it saw.
 
 With --next it waits for the first container to be started, by whatever engine,
 whose name or id is as the pattern says (web-*, POD/*), and records it from its
-very first call. The time then runs from that start.`,
+very first call. The time then runs from that start.
+
+With --follow it goes on when somebody starts the container again: each life is
+recorded from its first call, into a file of its own, until the time is up or
+ctrl-c.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if length < 0 {
@@ -42,7 +46,7 @@ very first call. The time then runs from that start.`,
 				return usageError{errors.New("--no-file and --out cannot both be: leave one out")}
 			}
 			o := s.options()
-			o.SessionFile = out
+			o.SessionFile, o.Follow = out, follow
 			if cmd.Flags().Changed("next") {
 				if len(args) > 0 || boot {
 					return usageError{errors.New("--next names what is waited for: no TARGET, no COMMAND and no --boot with it")}
@@ -52,7 +56,7 @@ very first call. The time then runs from that start.`,
 				}
 				b := bench.New(o)
 				say := func(text string) { note(cmd, text) }
-				return s.record(cmd, b, length, func(ctx context.Context) (bench.Work, error) { return b.Next(ctx, next, say) })
+				return s.record(cmd, b, length, follow, func(ctx context.Context) (bench.Work, error) { return b.Next(ctx, next, say) })
 			}
 			ref, err := recordTarget(cmd, args, &o)
 			if err != nil {
@@ -70,12 +74,13 @@ very first call. The time then runs from that start.`,
 				}
 			}
 			b := bench.New(o)
-			return s.record(cmd, b, length, func(ctx context.Context) (bench.Work, error) { return b.Watch(ctx, ref, boot) })
+			return s.record(cmd, b, length, follow, func(ctx context.Context) (bench.Work, error) { return b.Watch(ctx, ref, boot) })
 		}}
 	f := c.Flags()
 	f.StringVarP(&out, "out", "o", "", "session file to make (default: a name in the session folder)")
 	f.DurationVar(&length, "for", 0, "stop after this long (0: until the target ends or ctrl-c)")
 	f.BoolVar(&boot, "boot", false, "boot the container again, with the tracer armed before its first call")
+	f.BoolVar(&follow, "follow", false, "go on with the container's next life, and the one after it, each in a recording of its own")
 	f.StringVar(&next, "next", "", "wait for the next container whose name is as this pattern says, and record it from its first call")
 	f.StringVar(&output, "output", "", "append the command's output to this file (default: standard error)")
 	return c
@@ -95,7 +100,7 @@ func recordTarget(cmd *cobra.Command, args []string, o *bench.Options) (string, 
 
 // record watches what begin begins until the command's context, the time or the
 // target ends.
-func (s *settings) record(cmd *cobra.Command, b *bench.Bench, length time.Duration, begin func(context.Context) (bench.Work, error)) error {
+func (s *settings) record(cmd *cobra.Command, b *bench.Bench, length time.Duration, follow bool, begin func(context.Context) (bench.Work, error)) error {
 	ctx := cmd.Context()
 	w, err := begin(ctx)
 	if err != nil {
@@ -106,6 +111,33 @@ func (s *settings) record(cmd *cobra.Command, b *bench.Bench, length time.Durati
 		ctx, cancel = context.WithTimeout(ctx, length)
 		defer cancel()
 	}
+	if follow && !w.State().Item.Container() {
+		w.Close()
+		return usageError{errors.New("--follow is for containers: nothing else is started again under the same name")}
+	}
+	s.recordLife(ctx, cmd, w)
+	for follow {
+		n, err := nextLife(ctx, w)
+		if err != nil {
+			return errors.Join(err, w.Close())
+		}
+		if n == nil {
+			break
+		}
+		showSession(s.out, w.Session(), false)
+		w = n
+		s.recordLife(ctx, cmd, w)
+	}
+	err = w.Close()
+	for _, line := range b.Farewell() {
+		fmt.Fprintln(s.out, printable(line))
+	}
+	showSession(s.out, w.Session(), false)
+	return err
+}
+
+// recordLife waits for the end of one recording, and splits it.
+func (s *settings) recordLife(ctx context.Context, cmd *cobra.Command, w bench.Work) {
 	where := "in memory only"
 	if path := w.State().Recording; path != "" {
 		where = "to " + path
@@ -122,12 +154,23 @@ func (s *settings) record(cmd *cobra.Command, b *bench.Bench, length time.Durati
 	if err := w.Accept(); err != nil {
 		fmt.Fprintln(s.out, "note:", printable(err.Error()))
 	}
-	err = w.Close()
-	for _, line := range b.Farewell() {
-		fmt.Fprintln(s.out, printable(line))
+}
+
+// nextLife waits, if lives are followed, for the container to be started again, and
+// goes over to that life. It returns nil when ctx ends.
+func nextLife(ctx context.Context, w bench.Work) (bench.Work, error) {
+	t := time.NewTicker(200 * time.Millisecond)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, nil
+		case <-t.C:
+			if st := w.State(); st.Recorded || st.Again != 0 {
+				return w.WatchAgain(ctx)
+			}
+		}
 	}
-	showSession(s.out, w.Session(), false)
-	return err
 }
 
 // waitEnd returns when ctx or the target ends. It calls trouble when writing the

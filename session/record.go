@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -13,7 +14,8 @@ import (
 	"speaker/trace"
 )
 
-// Source is where a recording comes from: the tracer, or a fake of it.
+// Source is where a recording comes from: the tracer, or a fake of it. Snapshot
+// returns io.EOF when there is no more.
 type Source interface {
 	Snapshot() (trace.Snapshot, error)
 	Samples([]trace.Sample) []trace.Sample
@@ -50,10 +52,12 @@ type Recorder struct {
 	events   []trace.Event
 	who      who
 	failures int
+	over     bool // this tick is the last
 	active   bool // something was called since the last look
 	ticks    int
 	outside  map[uint32]bool // processes that are not the program's: the runtime's, and what entered later
 	alive    bool            // there was a process at the last tick
+	marked   bool            // its end was, once at least
 	started  bool            // the program's first exec was seen
 	stop     stopper
 
@@ -122,14 +126,13 @@ func (r *Recorder) run(ctx context.Context) {
 		defer t.Stop()
 		tick = t.C
 	}
-	for r.failures < maxFailures {
+	for r.failures < maxFailures && !r.over {
 		select {
 		case <-tick:
 			r.tick()
 		case <-ctx.Done():
-			r.ticks = -1 // the last one takes everything
+			r.last()
 			r.tick()
-			r.failures = maxFailures
 		}
 		if r.opts.OnTick != nil {
 			r.opts.OnTick()
@@ -139,6 +142,13 @@ func (r *Recorder) run(ctx context.Context) {
 	if err := r.src.Close(); err != nil && r.Err() == nil {
 		r.fail(fmt.Errorf("close source: %w", err))
 	}
+}
+
+// last makes this tick, or the one that follows at once, the last: it takes
+// everything.
+func (r *Recorder) last() {
+	r.ticks = -1
+	r.over = true
 }
 
 // tick ends one epoch and takes all that came with it.
@@ -158,11 +168,14 @@ func (r *Recorder) tick() {
 	if inFlight != nil {
 		r.active = false // what was called in this epoch is known only after it
 	}
-	snap, err := r.src.Snapshot()
-	if err != nil {
-		r.missed(err)
-	} else {
+	switch snap, err := r.src.Snapshot(); {
+	case err == nil:
 		r.epoch(snap, inFlight)
+	case errors.Is(err, io.EOF):
+		r.alive = r.alive || !r.marked // one that lived for less than a tick
+		r.last()
+	default:
+		r.missed(err)
 	}
 	meta := r.s.Meta()
 	for _, e := range r.events {
@@ -191,6 +204,7 @@ func (r *Recorder) tick() {
 	r.samples = r.src.Samples(r.samples[:0])
 	r.addSamples(meta)
 	if r.alive && len(pids) == 0 {
+		r.marked = true
 		r.s.AddMark(Mark{At: meta.Offset(at), Kind: MarkEnded, Text: "the last process is gone"})
 	}
 	r.alive = len(pids) > 0

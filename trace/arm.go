@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// Arm adds leaf names of cgroups that will be made soon to a Tracer that was
-// opened with ArmLater. They all are names of one candidate, whose number, from
+// Arm adds leaf names of cgroups that will be made soon to a Tracer of a cgroup,
+// or one that was opened with ArmLater. They all are names of one candidate, whose number, from
 // 1 up, the caller chooses: the first candidate of which a cgroup is made is the
 // target, from its first call on, and the names of the others no longer count.
 // It takes some microseconds.

@@ -51,8 +51,9 @@ type bpfControl struct {
 	Newcomer uint32
 	Seeded   uint64
 	TakenAt  uint64
+	LifeAt   uint64
 	Taken    uint32
-	Unused   uint32
+	Lives    uint32
 	Allow    [3][1024]uint8
 }
 

@@ -226,13 +226,21 @@ func readRows(m *ebpf.Map) ([]ProcRow, error) {
 }
 
 func clearRows(m *ebpf.Map) error {
-	keys, _, err := dump[bpfRowKey, bpfRow](m)
+	return drop(m, func(bpfRowKey, bpfRow) bool { return true })
+}
+
+// drop deletes the rows of a map that which picks.
+func drop[K, V any](m *ebpf.Map, which func(K, V) bool) error {
+	keys, rows, err := dump[K, V](m)
 	if err != nil {
 		return err
 	}
-	for _, k := range keys {
+	for i, k := range keys {
+		if !which(k, rows[i]) {
+			continue
+		}
 		if err := m.Delete(k); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return fmt.Errorf("clear rows per process: %w", err)
+			return fmt.Errorf("clear rows: %w", err)
 		}
 	}
 	return nil

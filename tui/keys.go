@@ -182,7 +182,7 @@ func keymap() []binding {
 		{actUserMark, []string{"m"}, inBench, groupRecord, "mark", "put a mark of your own at this moment", false},
 		{actSave, []string{"s"}, inBench, groupRecord, "save", "save the whole session as another file", false},
 		{actExport, []string{"x"}, inBench, groupRecord, "export", "export the policy for other tools", false},
-		{actWatchAgain, []string{"R"}, inBench, groupRecord, "watch again", "watch a container that ended and that somebody started again: a new recording", false},
+		{actWatchAgain, []string{"R"}, inBench, groupRecord, "watch again", "go over to the next life of a container that ended and that somebody started again", false},
 		{actReboot, []string{"b"}, inBench, groupRecord, "", "boot the target again: a new recording from its first call", true},
 
 		{actNextPane, []string{"tab"}, inBench, groupGo, "", "next pane", false},

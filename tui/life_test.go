@@ -19,6 +19,9 @@ func TestWatchAgain(t *testing.T) {
 	d.tick(2)
 	d.keys("3")
 	d.wants("started again by somebody else (pid 77)")
+	w.set(func(s *bench.State) { s.Recorded = true })
+	d.tick(2)
+	d.wants("recorded since its first call")
 	d.keys("R")
 	if !slices.Contains(w.log(), "watch again") || d.m.work == bench.Work(w) {
 		t.Errorf("did %v", w.log())

@@ -55,6 +55,8 @@ func next(n *snapshot) string {
 	switch {
 	case s.Mode == bench.File:
 		return "rehearse by editing the sets (2); x exports the policy"
+	case s.Again != 0 && s.Recorded:
+		return fmt.Sprintf("it has ended, and was started again by somebody else (pid %d): that is recorded since its first call, and R goes there", s.Again)
 	case s.Again != 0:
 		return fmt.Sprintf("it has ended, and was started again by somebody else (pid %d): R watches it, in a new recording", s.Again)
 	case s.Ended:

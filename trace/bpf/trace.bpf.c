@@ -137,8 +137,9 @@ struct control {
 	u32 newcomer; /* the state of a process that comes from outside */
 	u64 seeded;   /* processes that were in the target already */
 	u64 taken_at; /* when the first armed name was met */
-	u32 taken;    /* and whose it was: the others' names no longer count */
-	u32 unused;
+	u64 life_at;  /* when the last new life of the target began */
+	u32 taken;    /* whose the first armed name was: the others' no longer count */
+	u32 lives;    /* that began after the one in which the tracer was opened */
 	u8 allow[ABIS][NR];
 };
 
@@ -800,7 +801,12 @@ int BPF_PROG(on_mkdir, struct cgroup *cgrp, const char *path)
 		}
 		if (ctl.taken != *whose)
 			return 0;
-		ctl.newcomer = RUNTIME; /* a new life begins */
+		/* A second cgroup before the program began is of the same life. */
+		if (ctl.newcomer != RUNTIME) {
+			ctl.life_at = bpf_ktime_get_ns();
+			__sync_fetch_and_add(&ctl.lives, 1); /* after it, on every processor */
+		}
+		ctl.newcomer = RUNTIME;
 	}
 	if (bpf_map_update_elem(&cgroups, &id, &one, BPF_ANY))
 		unfollowed();

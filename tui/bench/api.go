@@ -79,6 +79,7 @@ type State struct {
 	Unsaved   bool   // what the user decided is in memory only
 	RecordErr string // why the session file is not being written ("" when it is)
 	Again     int    // it has ended, and runs again as this process: somebody else started it
+	Recorded  bool   // that life is recorded since its first call
 	Ended     bool   // the target's last process is gone, or the work is closed
 	Ends      bool   // closing the work ends the target
 	Applied   Applied
@@ -146,9 +147,10 @@ type Work interface {
 	SaveAs(path string) error
 	Export(path, format string, phase policy.Phase) error
 
-	// WatchAgain starts a new recording of a container that has ended and that
-	// somebody else started again (State.Again), as it runs. The work ends and
-	// the new one is returned.
+	// WatchAgain goes over to the life of a container that has ended and that
+	// somebody else started again (State.Again): to its recording, if it has one
+	// (State.Recorded), else to a new one, of what it calls from now on. The work
+	// ends and the new one is returned.
 	WatchAgain(ctx context.Context) (Work, error)
 	// Reboot starts a new recording of the same target from its first call,
 	// with nothing applied and nothing learned; the edits are carried over.

@@ -47,13 +47,13 @@ func (w *live) abandon() {
 	w.bench.discard(w.desk)
 }
 
-// begin starts the recording of a target whose tracer is open; the work closes
-// it. The time of the recording begins now.
-func (b *Bench) begin(d *desk, t target.Target, item Item, tr *trace.Tracer) *live {
-	w := &live{desk: d, bench: b, item: item, target: t, tracer: tr, applied: Nothing, naming: b.opt.ByProcess}
+// begin starts the recording of a life of a target, whose tracer is open; the work
+// closes both.
+func (b *Bench) begin(d *desk, t target.Target, item Item, tr *trace.Tracer, life *trace.Life) *live {
+	w := &live{desk: d, bench: b, item: item, target: t, tracer: tr, life: life, applied: Nothing, naming: b.opt.ByProcess}
 	ctx, cancel := context.WithCancel(context.Background())
 	w.stopBg = cancel
-	w.rec = session.Record(ctx, d.sess, d.writer, fromNow(tr), session.Proc{}, session.Options{})
+	w.rec = session.Record(ctx, d.sess, d.writer, life, session.Proc{}, session.Options{})
 	w.bg.Add(1)
 	go func() { defer w.bg.Done(); w.watch(ctx) }()
 	return w
@@ -71,37 +71,7 @@ func (b *Bench) open(t target.Target, item Item, tr *trace.Tracer) (*live, error
 	if err != nil {
 		return nil, err
 	}
-	return b.begin(d, t, item, tr), nil
-}
-
-// latecomer is a tracer that was open for a while before its recording begins.
-// What the target called meanwhile is in the first snapshot.
-type latecomer struct {
-	*trace.Tracer
-	first *trace.Snapshot
-}
-
-// fromNow cuts the time in which nothing was called off a tracer, for an armed
-// one waits for as long as a container takes to stop.
-func fromNow(tr *trace.Tracer) session.Source {
-	s, err := tr.Snapshot()
-	if err != nil || len(s.Rows) == 0 {
-		return tr
-	}
-	s.Start = s.Rows[0].First
-	for _, r := range s.Rows {
-		s.Start = min(s.Start, r.First)
-	}
-	return &latecomer{tr, &s}
-}
-
-// Snapshot implements session.Source.
-func (l *latecomer) Snapshot() (trace.Snapshot, error) {
-	if s := l.first; s != nil {
-		l.first = nil
-		return *s, nil
-	}
-	return l.Tracer.Snapshot()
+	return b.begin(d, t, item, tr, tr.Life()), nil
 }
 
 // takeOver carries the edits of the recording before over into this one.

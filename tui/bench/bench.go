@@ -49,6 +49,9 @@ type Options struct {
 	SampleRate int
 	// ByProcess counts per process from the first call on; see Work.WatchProcesses.
 	ByProcess bool
+	// Follow records the life after the one that is watched, too, should somebody
+	// start the container again.
+	Follow bool
 	// Command is what `speaker run` starts; its target is "run".
 	Command []string
 	// Output receives the standard output and error of what is started; nil
@@ -156,7 +159,11 @@ func (b *Bench) Watch(ctx context.Context, ref string, boot bool) (Work, error) 
 	case boot:
 		return b.bootContainer(ctx, ref, nil)
 	}
-	return b.watchRunning(ctx, ref)
+	w, err := b.watchRunning(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
 }
 
 // sessionPath names the file of the next recording ("" for none).

@@ -52,13 +52,12 @@ func (b *Bench) bootContainer(ctx context.Context, ref string, old *live) (_ Wor
 	up := make(chan struct{})
 	go func() { defer close(up); bootErr = boot(ctx, t.ID) }()
 	awaitEnd(t.Pid, up) // the recording begins when the old life has ended
-	w := b.begin(sheet, t, itemOf(t), tr)
+	w := b.begin(sheet, t, itemOf(t), tr, tr.Life())
 	<-up
 	if bootErr != nil {
 		w.abandon()
 		return nil, fmt.Errorf("boot %s: %w", t.Name, bootErr)
 	}
-	w.oneLife(t)
 	if ranBefore {
 		w.sess.AddMark(session.Mark{Kind: session.MarkRanBefore, Text: "the container was not new"})
 	}
@@ -67,6 +66,7 @@ func (b *Bench) bootContainer(ctx context.Context, ref string, old *live) (_ Wor
 		w.target, w.item = t, itemOf(t)
 		w.mu.Unlock()
 	}
+	w.follow()
 	if old == nil {
 		return w, nil
 	}
@@ -158,7 +158,7 @@ func (x *berth) start(ctx context.Context, old *live, p *plan) (*live, error) {
 	t.Pid = own.pid
 	item := itemOf(t)
 	item.CanBoot = true
-	w := x.bench.begin(x.sheet, t, item, x.tracer)
+	w := x.bench.begin(x.sheet, t, item, x.tracer, x.tracer.Life())
 	w.mu.Lock()
 	w.starter, w.own, w.cgroup = x.starter, own, x.cgroup
 	w.mu.Unlock()
@@ -261,7 +261,7 @@ func (w *live) stopOwn(ctx context.Context) error {
 	if w.load != nil {
 		w.load.Stop()
 	}
-	if len(w.tracer.Pids()) > 0 {
+	if len(w.life.Pids()) > 0 {
 		at := w.sess.Length()
 		w.sess.AddMark(session.Mark{At: at, Kind: session.MarkStop, Text: "speaker stops it"})
 		if sp, ok := w.sess.Split(); ok && sp.Stop == 0 && at > sp.At {

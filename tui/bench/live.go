@@ -27,6 +27,7 @@ type live struct {
 	starter starter // nil when speaker cannot boot it itself
 	own     *started
 	tracer  *trace.Tracer
+	life    *trace.Life // the one of the target that is recorded
 	rec     *session.Recorder
 	filters int // seccomp filters that were there before us
 	stopBg  context.CancelFunc
@@ -34,7 +35,7 @@ type live struct {
 
 	stopTaken bool        // the split has the target's stop; watch alone uses it
 	abandoned bool        // its recording came to nothing
-	closing   atomic.Bool // Close was called
+	closing   atomic.Bool // Close was called; set under mu
 
 	mu       sync.Mutex // guards what follows
 	target   target.Target
@@ -48,7 +49,8 @@ type live struct {
 	autoDeny bool
 	dryRun   bool
 	naming   bool      // calls are counted per process
-	nextLife int       // its process in the life after this one; 0: none is known
+	next     *live     // the recording of the life after this one, from its first call; nil: there is none
+	nextLife int       // that life's process; 0: it is not known
 	asking   bool      // the engine is being asked for it
 	asked    time.Time // when it was
 	begun    bool      // it was seen to live
@@ -63,7 +65,7 @@ type live struct {
 }
 
 // watchRunning watches what already runs.
-func (b *Bench) watchRunning(ctx context.Context, ref string) (Work, error) {
+func (b *Bench) watchRunning(ctx context.Context, ref string) (*live, error) {
 	t, err := b.resolve(ctx, ref)
 	if err != nil {
 		return nil, err
@@ -86,6 +88,7 @@ func (b *Bench) watchRunning(ctx context.Context, ref string) (Work, error) {
 	}
 	w.filters = filtersOn(t)
 	w.adopt()
+	w.follow()
 	return w, nil
 }
 

@@ -43,7 +43,7 @@ func (b *Bench) Next(ctx context.Context, pattern string, say func(string)) (Wor
 		w.sess.AddMark(session.Mark{Kind: session.MarkRanBefore, Text: "the container was not new"})
 	}
 	w.settle(ctx)
-	w.oneLife(t)
+	w.follow()
 	return w, nil
 }
 
@@ -183,7 +183,7 @@ func (w *live) settle(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		if w.State().Ended {
+		if w.State().Ended || w.closing.Load() {
 			return
 		}
 		begun := slices.ContainsFunc(w.sess.Marks(), func(m session.Mark) bool { return m.Kind == session.MarkStart })

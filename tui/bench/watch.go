@@ -41,22 +41,26 @@ func (w *live) look(ctx context.Context) {
 	dryRun, applied := w.dryRun, w.applied
 	w.mu.Unlock()
 	var would, joined, denied []trace.ProcRow
-	if dryRun {
+	over := w.life.Over() // what the tracer counts is then of another life
+	if dryRun && !over {
 		would, joined = w.judge()
 	}
-	if applied != Nothing {
+	if applied != Nothing && !over {
 		denied, _ = w.tracer.Denials()
 	}
-	alive := len(w.tracer.Pids()) > 0
+	alive := len(w.life.Pids()) > 0
 	var status *apply.Status
 	if alive {
 		status = w.lookAtHold()
 	}
 	w.mu.Lock()
-	w.would, w.joined, w.denied, w.status = would, joined, denied, status
+	if !over {
+		w.would, w.joined, w.denied = would, joined, denied
+	}
+	w.status = status
 	// A container may take long to start, and a command may live for a moment.
 	w.begun = w.begun || alive || len(w.sess.Discoveries()) > 0
-	w.ended = w.stopped || w.begun && !alive
+	w.ended = w.stopped || over || w.begun && !alive
 	auto, ended, load := w.autoDeny, w.ended, w.load
 	w.mu.Unlock()
 	if ended && load != nil {
@@ -143,7 +147,7 @@ func (w *live) pids() ([]int, error) {
 	if err != nil || t.Engine != "process" {
 		return list, err
 	}
-	list = append(list, w.tracer.Pids()...)
+	list = append(list, w.life.Pids()...)
 	slices.Sort(list)
 	return slices.Compact(list), nil
 }
@@ -166,7 +170,7 @@ func (w *live) State() State {
 	s := w.desk.state()
 	s.Mode, s.Item, s.Applied, s.AutoDeny = Live, w.item, w.applied, w.autoDeny
 	s.Ended, s.DryRun, s.ByProcess, s.Hold = w.ended || w.closed.Load(), w.dryRun, w.naming, w.status
-	s.Again = w.nextLife
+	s.Again, s.Recorded = w.nextLife, w.next != nil
 	s.Ends = w.own != nil && w.applied == Nothing && !s.Ended
 	s.FiltersBefore = w.filters
 	s.WouldDeny, s.Joined, s.Denied = w.would, w.joined, w.denied
@@ -220,7 +224,10 @@ func (w *live) Reload() (string, error) {
 // Close implements Work. The order matters: the recorder reads the tracer, and
 // the file takes the last epoch.
 func (w *live) Close() error {
-	if !w.closing.CompareAndSwap(false, true) {
+	w.mu.Lock()
+	first := w.closing.CompareAndSwap(false, true)
+	w.mu.Unlock()
+	if !first {
 		return nil
 	}
 	w.stopBg()
@@ -230,7 +237,7 @@ func (w *live) Close() error {
 	if w.load != nil {
 		w.load.Stop()
 	}
-	errs = append(errs, w.rec.Stop(), w.tracer.Close())
+	errs = append(errs, w.rec.Stop(), w.closeNext())
 	if err := w.desk.close(); err != nil {
 		errs = append(errs, err)
 	} else if w.path != "" && !w.abandoned {
