@@ -64,6 +64,7 @@ func (d *draft) observe(ph Phase, u Use) {
 		u.Count += old.Count
 		u.InFlight = u.InFlight || old.InFlight
 		u.Earlier += old.Earlier
+		u.Runs, u.OfRuns = max(u.Runs, old.Runs), max(u.OfRuns, old.OfRuns)
 	}
 	e.Uses[ph] = u
 	e.Seen |= PhasesOf(ph)
@@ -101,10 +102,22 @@ func (u Use) text() string {
 	if u.Count == 0 && u.InFlight {
 		out = append(out, "a thread was asleep in it")
 	}
+	if u.OfRuns > 0 {
+		out = append(out, "in "+u.Coverage())
+	}
 	if u.Earlier > 0 {
 		out = append(out, times(u.Earlier)+" in another recording")
 	}
 	return strings.Join(out, ", ")
+}
+
+// Coverage says how many of the recordings of a merged session saw the use: "2 of
+// 5 runs"; "" when nothing was merged.
+func (u Use) Coverage() string {
+	if u.OfRuns == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d runs", u.Runs, u.OfRuns)
 }
 
 // edit takes in one edit that Check has passed.

@@ -82,6 +82,9 @@ type Use struct {
 	// Earlier are uses that another recording of the same program saw. Count,
 	// First and Last leave them out: their times are not of this recording.
 	Earlier uint64
+	// Runs of OfRuns recordings saw the use: a merged session says so. OfRuns
+	// are those that saw anything in the phase; 0: nothing was merged.
+	Runs, OfRuns int
 }
 
 // Observed is what a recording, cut at a split, saw in each phase.

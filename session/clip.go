@@ -54,6 +54,16 @@ func (a Admin) clipped() Admin {
 	return a
 }
 
+func (r Run) clipped() Run {
+	r.Name, r.Meta, r.Split = clip(r.Name, maxWord), r.Meta.clipped(), r.Split.clipped()
+	notes := make([]string, 0, min(len(r.Notes), maxNotes))
+	for _, text := range r.Notes[:cap(notes)] {
+		notes = append(notes, clip(text, maxText))
+	}
+	r.Notes = notes
+	return r
+}
+
 func (t Trial) clipped() Trial {
 	t.Kind, t.Text = clip(t.Kind, maxWord), clip(t.Text, maxText)
 	return t

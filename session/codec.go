@@ -27,8 +27,9 @@ const (
 	kindProcesses frameKind = 11
 	kindAdmin     frameKind = 13 // a step in the history of intervals of administration
 	kindVisits    frameKind = 14 // in which intervals calls came up
+	kindRun       frameKind = 15 // one recording of a merged session
 
-	lastKind = kindVisits
+	lastKind = kindRun
 )
 
 // maxUnpacked is the most that one frame may unpack to.
@@ -105,7 +106,7 @@ func modeOf(v any) cbor.DecMode {
 		return columnMode()
 	case *wireMeta, *wireMark, *wireSplit, *wireEdit, *wireTrial, *wireAdmin:
 		return shortMode()
-	case *[]wireLearned:
+	case *[]wireLearned, *wireRun:
 		return learnMode()
 	}
 	return sampleMode()

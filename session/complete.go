@@ -33,6 +33,10 @@ type Missing struct {
 	Uring       bool     `json:"io_uring"`     // what it does is not seen, and no filter stops it
 	Learned     int      `json:"learned"`      // calls by phase that were taken over from another recording
 	Damage      Damage   `json:"damage"`       // what the file lost
+
+	Runs        int      `json:"runs"`      // recordings that were merged into this session
+	RunNotes    []string `json:"run_notes"` // what keeps those from being complete, the most common first
+	AllRunNotes int      `json:"all_run_notes"`
 }
 
 // Lost returns what the tracer says it did not see, in total.
@@ -52,13 +56,14 @@ func (s *Session) Missing() Missing {
 	defer s.mu.RUnlock()
 	t := &s.table
 	m := Missing{
-		Empty: len(t.starts) == 0, StartSeen: s.meta.StartSeen, RanBefore: s.kinds[MarkRanBefore] > 0,
+		Empty: len(t.starts) == 0 && len(s.merged.runs) == 0, StartSeen: s.meta.StartSeen, RanBefore: s.kinds[MarkRanBefore] > 0,
 		Lost: t.lostBefore(len(t.lost)),
 		Gaps: slices.Clone(t.gaps[:min(len(t.gaps), maxSaid)]), AllGaps: len(t.gaps), GapTime: t.gapTime,
 		RefusedRows: t.refused, UnkeptMarks: s.unkept, OtherABIs: s.otherABIs(), Uring: s.seenUring(),
 		Learned: len(s.learned), Damage: s.damage,
-		AllNoted: s.kinds[MarkGap],
+		AllNoted: s.kinds[MarkGap], Runs: len(s.merged.runs),
 	}
+	m.RunNotes, m.AllRunNotes = s.merged.notes()
 	if m.AllNoted == 0 {
 		return m
 	}
@@ -81,7 +86,11 @@ func (m Missing) Sentences() []string {
 	say(m.Damage.Any(), "this session is damaged: %v: its sets, and a profile made of them, may lack calls", m.Damage)
 	say(!m.Damage.Any() && m.Damage.Unclosed, "%v", m.Damage)
 	say(m.Empty, "nothing was recorded")
-	say(!m.StartSeen, "the start was not seen: what the program called before is missing")
+	for _, text := range m.RunNotes {
+		say(true, "%s", text)
+	}
+	say(m.AllRunNotes > len(m.RunNotes), "%s of the runs like these", count(m.AllRunNotes-len(m.RunNotes), "more note"))
+	say(!m.StartSeen && m.Runs == 0, "the start was not seen: what the program called before is missing")
 	say(m.RanBefore, "the container had run before: what only its very first start calls was not seen, and a new container may need it")
 	say(m.Lost.Table > 0, "%d calls were lost by the tracer", m.Lost.Table)
 	say(m.Lost.Unfollowed > 0, "%d cgroups or processes could not be followed: what they called is missing", m.Lost.Unfollowed)

@@ -70,7 +70,7 @@ var kindNames = map[frameKind]string{
 	kindEdit: "edits", kindTrial: "trials", kindSample: "samples", kindEnd: "the end mark",
 	kindLearned: "what was learned from another recording", kindArguments: "argument values",
 	kindProcesses: "uses by process", kindAdmin: "intervals of administration",
-	kindVisits: "how often calls came up",
+	kindVisits: "how often calls came up", kindRun: "recordings that were merged",
 }
 
 // kindSet is a set of the kinds of frames whose names are known.

@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -229,6 +230,7 @@ func TestHostileLists(t *testing.T) {
 		"learned":  newFrame(kindLearned, make([]struct{}, maxLearned+1)),
 		"values":   newFrame(kindArguments, make([]struct{}, maxFrameSamples+1)),
 		"by pid":   newFrame(kindProcesses, make([]struct{}, maxFrameSamples+1)),
+		"runs":     newFrame(kindRun, map[int]any{1: "x", 11: make([]uint64, maxRunUses+1)}),
 		"evidence": newFrame(kindSplit, map[int]any{6: make([]struct{}, maxEvidence+1)}),
 		"a column": newFrame(kindEpochs, map[int]any{8: make([]int64, maxColumn+1)}),
 	} {
@@ -259,6 +261,7 @@ func TestHostileLists(t *testing.T) {
 func FuzzOpen(f *testing.F) {
 	s, _ := fullSession(f, 4)
 	f.Add(layoutOf(f, s).bytes)
+	f.Add(layoutOf(f, mergedSession(f)).bytes)
 	f.Add([]byte(magic))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, _, err := read(bytes.NewReader(b), int64(len(b)))
@@ -271,7 +274,7 @@ func FuzzOpen(f *testing.F) {
 // FuzzPayload gets past the checksum: any bytes as the content of any frame.
 func FuzzPayload(f *testing.F) {
 	s, epochs := fullSession(f, 4)
-	for _, x := range append(s.frames(), epochsFrame(epochs)) {
+	for _, x := range slices.Concat(s.frames(), mergedSession(f).frames(), []frame{epochsFrame(epochs)}) {
 		f.Add(uint8(x.kind), x.payload)
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, payload []byte) {
@@ -296,6 +299,10 @@ func exercise(t *testing.T, s *Session) {
 	s.Completeness()
 	s.Samples()
 	Rehearse(s, sp, s.Policy(sp))
+	if m, _, err := Merge("test", Input{"a\x1b", s}, Input{"b", s}); err == nil {
+		sp, _ := m.Split()
+		m.Policy(sp)
+	}
 	s.damage = Damage{} // a copy would tell of it in a mark
 	var buf bytes.Buffer
 	if err := s.writeTo(&buf); err != nil {

@@ -28,7 +28,8 @@
 // 11 of uses by process (the last word on each counts), 13 a step in the history of
 // intervals of administration: it is one history with that of edits, in the order
 // of the frames, 14 in which intervals each call of the program came up (the last
-// one counts, for the epochs before it).
+// one counts, for the epochs before it), 15 one of the recordings that a merged
+// session was made of.
 // Frames after an end were appended later. The CBOR values are maps with
 // small numbers as keys; the wire types in wire.go and wire_epochs.go say which.
 // Unknown kinds and versions are passed over, and so is everything that is no

@@ -96,6 +96,7 @@ func compareRest(t *testing.T, got, want *Session) {
 	same("samples", got.FirstSamples(), want.FirstSamples())
 	same("arguments", got.Arguments(), want.Arguments())
 	same("processes", got.Processes(), want.Processes())
+	same("runs", got.Runs(), want.Runs())
 	same("undone", got.Undone(), want.Undone())
 	same("administration", got.Admins(), want.Admins())
 	same("dismissed", got.dismissed, want.dismissed)

@@ -17,7 +17,8 @@ import (
 // the one epoch that a split cuts are shared out by time. What lies in an interval
 // of administration is neither in run nor in any other phase but admin.
 //
-// Init and exec are groups of their own, whatever the time.
+// Init and exec are groups of their own, whatever the time. What the runs of a
+// merged session saw is cut at their own splits, and sp does not matter to it.
 func (s *Session) Observed(sp Split) policy.Observed {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -25,13 +26,20 @@ func (s *Session) Observed(sp Split) policy.Observed {
 }
 
 func (s *Session) observed(sp Split) policy.Observed {
+	out := s.recorded(sp)
+	s.merged.addTo(out)
+	s.addLearned(out)
+	return out
+}
+
+// recorded is what this recording itself saw.
+func (s *Session) recorded(sp Split) policy.Observed {
 	out := policy.Observed{}
 	for _, w := range s.windows(sp) {
 		if uses := s.uses(w); len(uses) > 0 {
 			out[w.phase] = uses
 		}
 	}
-	s.addLearned(out)
 	return out
 }
 

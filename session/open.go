@@ -205,6 +205,8 @@ func (l *loader) apply(kind frameKind, payload []byte) error {
 		})
 	case kindAdmin:
 		return apply(payload, l.admin)
+	case kindRun:
+		return apply(payload, l.run)
 	}
 	return nil
 }
@@ -284,6 +286,20 @@ func (l *loader) processes(ws []wireProcessUse) error {
 func (l *loader) split(w wireSplit) error {
 	ok := false
 	l.s.change(func() { ok = l.s.stepSplit(max(w.Step, splitAdd), w.split()) })
+	if !ok {
+		return errFrame
+	}
+	return nil
+}
+
+func (l *loader) run(w wireRun) error {
+	l.take(len(w.Phase) + len(w.Notes))
+	r, err := w.run()
+	if err != nil {
+		return err
+	}
+	ok := false
+	l.s.change(func() { ok = l.s.merged.add(r) })
 	if !ok {
 		return errFrame
 	}

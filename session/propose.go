@@ -70,13 +70,21 @@ func (s *Session) Opinions(now time.Duration) []Opinion {
 func (f *facts) opinions() []Opinion {
 	out := make([]Opinion, len(detectors))
 	for i, d := range detectors {
-		out[i] = Opinion{How: "nothing was recorded yet"}
+		out[i] = Opinion{How: f.s.empty()}
 		if len(f.s.table.starts) > 0 {
 			out[i] = d.look(f)
 		}
 		out[i].Detector = d.name
 	}
 	return out
+}
+
+// empty says why there is nothing to look at.
+func (s *Session) empty() string {
+	if len(s.merged.runs) > 0 {
+		return "this session is merged, and each run has its own split"
+	}
+	return "nothing was recorded yet"
 }
 
 // weigh makes a split of the opinions.

@@ -70,6 +70,9 @@ func (s *Session) frames() []frame {
 	for _, d := range s.undone {
 		out = append(out, d.frame(editUndo))
 	}
+	for _, r := range s.merged.runs {
+		out = append(out, runFrame(r))
+	}
 	if s.learned != nil {
 		out = append(out, learnedFrame(s.learned))
 	}

@@ -37,6 +37,7 @@ type Session struct {
 	adminSteps int        // steps in the history of those
 	trials     []Trial
 	learned    []learned // from another recording
+	merged     merged    // the recordings that this one was made of
 	arguments  map[argKey]Argument
 	processes  map[processKey]ProcessUse
 	samples    samples

@@ -25,15 +25,17 @@ type wireMeta struct {
 	StartSeen bool   `cbor:"11,keyasint"`
 }
 
-func metaFrame(m Meta) frame {
+func metaFrame(m Meta) frame { return newFrame(kindMeta, wireMetaOf(m)) }
+
+func wireMetaOf(m Meta) wireMeta {
 	start := int64(0) // stands for a zero time, which has no UnixNano
 	if !m.Start.IsZero() {
 		start = m.Start.UnixNano()
 	}
-	return newFrame(kindMeta, wireMeta{
+	return wireMeta{
 		m.Target.Engine, m.Target.ID, m.Target.Name, m.Target.Image, m.Target.Command,
 		m.Kernel, m.Host, m.Tool, start, m.Base, m.StartSeen,
-	})
+	}
 }
 
 func (w wireMeta) meta() Meta {
@@ -95,11 +97,15 @@ type wireSplit struct {
 // splitFrame packs a step and the split that is current after it: what knows of
 // no steps takes the last one.
 func splitFrame(step splitStep, sp Split) frame {
+	return newFrame(kindSplit, wireSplitOf(step, sp))
+}
+
+func wireSplitOf(step splitStep, sp Split) wireSplit {
 	w := wireSplit{int64(sp.At), int64(sp.Stop), sp.How, sp.By, sp.Confidence, nil, sp.Rule, sp.Waits, step}
 	for _, e := range sp.Evidence {
 		w.Evidence = append(w.Evidence, wireEvidence{int64(e.At), e.For, e.Text})
 	}
-	return newFrame(kindSplit, w)
+	return w
 }
 
 func (w wireSplit) split() Split {

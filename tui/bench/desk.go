@@ -77,6 +77,9 @@ func (d *desk) SetSplit(at, stop time.Duration) error {
 	if err := d.open(); err != nil {
 		return err
 	}
+	if d.sess.Length() == 0 && len(d.sess.Runs()) > 0 {
+		return errors.New("a merged session has no time of its own: move the split in the recordings, and merge them again")
+	}
 	length := d.sess.Length()
 	if at < 0 || at > length {
 		return fmt.Errorf("split at %s lies outside the recording (0 to %s)", at, length)
