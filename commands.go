@@ -64,7 +64,7 @@ Engines are asked at their usual sockets, or where DOCKER_HOST, CONTAINER_HOST
 that run are found without any socket, too.
 
 Watching and applying need root (or CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and
-CAP_DAC_READ_SEARCH to watch, CAP_SYS_ADMIN besides to apply) and Linux 5.11 or newer. Opening, showing and exporting saved
+CAP_DAC_READ_SEARCH to watch, CAP_SYS_ADMIN besides to apply) and Linux 5.11 or newer. Opening, showing, merging and exporting saved
 sessions need neither.`
 
 // commands builds the command tree.
@@ -93,7 +93,7 @@ func commands(stdout, stderr io.Writer) *cobra.Command {
 	f.BoolVar(&s.ascii, "ascii", false, "draw with ASCII only")
 	f.BoolVar(&s.readOnly, "readonly", false, "watch and edit only: nothing can be applied or restarted")
 	root.AddCommand(demoCommand(s), watchCommand(s), runCommand(s), recordCommand(s), targetsCommand(s),
-		openCommand(s), showCommand(s), exportCommand(s), holdCommand(s))
+		openCommand(s), showCommand(s), exportCommand(s), mergeCommand(s), holdCommand(s))
 	return root
 }
 

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"speaker/sample"
 )
 
 // The scripts drive the real binary as a user types, and hold what it answers
@@ -22,6 +24,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("DOCKER_HOST", "unix://"+filepath.Join(env.WorkDir, "none.sock"))
+			if err := os.WriteFile(filepath.Join(env.WorkDir, "demo.speaker"), sample.Recorded, 0o644); err != nil {
+				return err
+			}
 			return os.Chmod(env.WorkDir, 0o777) // scripts become another user
 		},
 		Condition: func(cond string) (bool, error) { return cond == "root" && os.Getuid() == 0, nil },

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -29,13 +31,24 @@ func cut(s *session.Session) (policy.Policy, session.Split, bool) {
 func showSession(w io.Writer, s *session.Session, calls bool) error {
 	m := s.Meta()
 	fmt.Fprintf(w, "target    %s %s  %s\n", printable(m.Target.Engine), printable(m.Target.Name), printable(m.Target.Image))
-	fmt.Fprintf(w, "recorded  %s, %s long, on Linux %s\n", m.Start.Format(time.DateTime), s.Length().Round(time.Millisecond), printable(m.Kernel))
+	if runs := s.Runs(); len(runs) > 0 {
+		if err := showRuns(w, runs); err != nil {
+			return err
+		}
+	}
+	if s.Length() > 0 || len(s.Runs()) == 0 {
+		fmt.Fprintf(w, "recorded  %s, %s long, on Linux %s\n", m.Start.Format(time.DateTime), s.Length().Round(time.Millisecond), printable(m.Kernel))
+	}
 	for _, c := range s.Completeness() {
 		fmt.Fprintf(w, "note      %s\n", printable(c))
 	}
 	p, sp, has := cut(s)
 	if has {
-		fmt.Fprintf(w, "split     at %s, %s (%s)\n", sp.At.Round(time.Millisecond), printable(sp.How), printable(sp.By))
+		at := "at " + sp.At.Round(time.Millisecond).String() + ", "
+		if len(s.Runs()) > 0 && s.Length() == 0 {
+			at = ""
+		}
+		fmt.Fprintf(w, "split     %s%s (%s)\n", at, printable(sp.How), printable(sp.By))
 		for _, e := range sp.Evidence {
 			fmt.Fprintf(w, "          %s\n", printable(e.Text))
 		}
@@ -53,7 +66,7 @@ func showSession(w io.Writer, s *session.Session, calls bool) error {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, "\nCALL\tBOOT\tRUN\tCOUNT\tFIRST\tLAST\tWHY")
 	for _, e := range p.Entries() {
-		u := total(e)
+		u := e.Total()
 		run, first, last := "?", "-", "-"
 		if has {
 			run = yes(e.Run)
@@ -81,6 +94,9 @@ func why(e policy.Entry) string {
 		if r.Origin != policy.OriginEssential {
 			text += " " + r.Phase.String()
 		}
+		if r.Use != nil && r.Use.OfRuns > 0 {
+			text += fmt.Sprintf(" %d of %d", r.Use.Runs, r.Use.OfRuns)
+		}
 		if r.Use != nil && r.Use.Count == 0 && r.Use.Earlier > 0 {
 			text += " in another recording"
 		}
@@ -89,30 +105,16 @@ func why(e policy.Entry) string {
 	return strings.Join(out, ", ")
 }
 
-// total adds up an entry's uses over the phases.
-func total(e policy.Entry) policy.Use {
-	t := policy.Use{Call: e.Call}
-	first := true
-	for _, u := range e.Uses {
-		t.Earlier += u.Earlier
-		if u.Count == 0 {
-			continue
-		}
-		if first || u.First < t.First {
-			t.First = u.First
-		}
-		if u.Last > t.Last {
-			t.Last = u.Last
-		}
-		t.Count += u.Count
-		first = false
-	}
-	return t
-}
-
 // showJSON prints a session for programs. Lists are never null; what is not known
 // is: the split when there is none, and then what may run.
 func showJSON(w io.Writer, s *session.Session) error {
+	type seen struct {
+		Phase   string `json:"phase"`
+		Count   uint64 `json:"count"`
+		Earlier uint64 `json:"count_in_another_recording"`
+		Runs    int    `json:"runs"` // of a merged session: how many saw it
+		OfRuns  int    `json:"of_runs"`
+	}
 	type call struct {
 		Call      string   `json:"call"`
 		Boot      bool     `json:"boot"`
@@ -122,6 +124,7 @@ func showJSON(w io.Writer, s *session.Session) error {
 		FirstSecs *float64 `json:"first_seconds"`
 		LastSecs  *float64 `json:"last_seconds"`
 		Why       string   `json:"why"`
+		Seen      []seen   `json:"seen"`
 	}
 	p, sp, has := cut(s)
 	missing := s.Missing()
@@ -135,19 +138,25 @@ func showJSON(w io.Writer, s *session.Session) error {
 		Marks        []session.Mark  `json:"marks"`
 		Trials       []session.Trial `json:"trials"`
 		Calls        []call          `json:"calls"`
-	}{s.Meta(), s.Length().Seconds(), list(missing.Sentences()), missing, has, nil, list(s.Marks()), list(s.Trials()), []call{}}
+		Runs         []runJSON       `json:"runs"`
+	}{s.Meta(), s.Length().Seconds(), list(missing.Sentences()), missing, has, nil, list(s.Marks()), list(s.Trials()), []call{}, runsJSON(s.Runs())}
 	if has {
 		sp.Evidence = list(sp.Evidence)
 		out.Split = &sp
 	}
 	m := &out.Missing
-	m.Gaps, m.Noted, m.OtherABIs = list(m.Gaps), list(m.Noted), list(m.OtherABIs)
+	m.Gaps, m.Noted, m.OtherABIs, m.RunNotes = list(m.Gaps), list(m.Noted), list(m.OtherABIs), list(m.RunNotes)
 	for _, e := range p.Entries() {
-		u := total(e)
+		u := e.Total()
 		c := call{Call: e.Call.String(), Boot: e.Boot, Count: u.Count, Earlier: u.Earlier, Why: why(e)}
 		if has {
 			c.Run = &e.Run
 		}
+		for _, ph := range slices.Sorted(maps.Keys(e.Uses)) {
+			u := e.Uses[ph]
+			c.Seen = append(c.Seen, seen{ph.String(), u.Count, u.Earlier, u.Runs, u.OfRuns})
+		}
+		c.Seen = list(c.Seen)
 		if u.Count > 0 {
 			first, last := u.First.Seconds(), u.Last.Seconds()
 			c.FirstSecs, c.LastSecs = &first, &last
@@ -162,6 +171,25 @@ func showJSON(w io.Writer, s *session.Session) error {
 	}
 	_, err := w.Write(escaped(b.Bytes()))
 	return err
+}
+
+// runJSON is one recording of a merged session.
+type runJSON struct {
+	Name       string        `json:"name"`
+	Meta       session.Meta  `json:"meta"`
+	LengthSecs float64       `json:"length_seconds"`
+	Split      session.Split `json:"split"`
+	Proposed   bool          `json:"proposed"`
+	Notes      []string      `json:"notes"`
+}
+
+func runsJSON(runs []session.Run) []runJSON {
+	out := []runJSON{}
+	for _, r := range runs {
+		r.Split.Evidence = list(r.Split.Evidence)
+		out = append(out, runJSON{r.Name, r.Meta, r.Length.Seconds(), r.Split, r.Proposed, list(r.Notes)})
+	}
+	return out
 }
 
 // list makes no list an empty one.

@@ -111,6 +111,45 @@ func (u Use) text() string {
 	return strings.Join(out, ", ")
 }
 
+// SeenIn says in which phases the call was seen ("seen boot,run"), and for a merged
+// session in how many of the recordings ("boot 5/5 run 2/5"); "" when in none.
+func (e Entry) SeenIn() string {
+	var out []string
+	merged := false
+	for ph := Init; ph < phases; ph++ {
+		u := e.Uses[ph]
+		switch {
+		case ph == Init && e.Seen != PhasesOf(Init):
+		case u.OfRuns > 0:
+			merged = true
+			out = append(out, fmt.Sprintf("%s %d/%d", ph, u.Runs, u.OfRuns))
+		case e.Seen.Has(ph):
+			out = append(out, ph.String())
+		}
+	}
+	if !merged && e.Seen != 0 {
+		return "seen " + e.Seen.String()
+	}
+	return strings.Join(out, " ")
+}
+
+// Total adds up the entry's uses over the phases.
+func (e Entry) Total() Use {
+	t := Use{Call: e.Call}
+	for _, u := range e.Uses {
+		t.Earlier += u.Earlier
+		switch {
+		case u.Count == 0:
+			continue
+		case t.Count == 0:
+			t.First, t.Last = u.First, u.Last
+		}
+		t.First, t.Last = min(t.First, u.First), max(t.Last, u.Last)
+		t.Count += u.Count
+	}
+	return t
+}
+
 // Coverage says how many of the recordings of a merged session saw the use: "2 of
 // 5 runs"; "" when nothing was merged.
 func (u Use) Coverage() string {

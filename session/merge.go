@@ -131,7 +131,7 @@ func (m *merger) add(r Run, input string) {
 	}
 	old := m.runs[i]
 	m.runs[i] = old.joined(r)
-	text := fmt.Sprintf("%s: the recording of %s comes more than once, and counts once", input, r.label())
+	text := fmt.Sprintf("%s: the recording of %s comes more than once, and counts once", input, r.Label())
 	if old.Split.At != r.Split.At || old.Split.Stop != r.Split.Stop {
 		text += fmt.Sprintf("; it is cut at %s and at %s: what either saw in a phase is taken", seconds(old.Split.At), seconds(r.Split.At))
 	}
@@ -190,8 +190,8 @@ func compareColumns(a, b *column) int {
 	return cmp.Or(cmp.Compare(a.group, b.group), compareCalls(a.call, b.call))
 }
 
-// label names a run for people.
-func (r Run) label() string {
+// Label names a run for people: what ran, where and when. It is hostile bytes.
+func (r Run) Label() string {
 	t := r.Meta.Target
 	name := cmp.Or(t.Name, t.ID, t.Engine, r.Name)
 	if r.Meta.Host != "" {
@@ -230,14 +230,14 @@ func mergedMeta(tool string, runs []Run) Meta {
 
 // mergedSplit is the split of a merged session: every run's own.
 func mergedSplit(runs []Run) Split {
-	sp := Split{How: "each run at its own split", By: "merge"}
+	sp := Split{How: fmt.Sprintf("each of %s at its own split; times count from it", count(len(runs), "recording")), By: "merge"}
 	for _, r := range runs {
 		by := r.Split.By
 		if r.Proposed {
 			by = "proposal, which nobody confirmed"
 		}
 		sp.Evidence = append(sp.Evidence, Evidence{For: !r.Proposed,
-			Text: fmt.Sprintf("%s: at %s of %s, %s (%s)", r.label(), seconds(r.Split.At), seconds(r.Length), r.Split.How, by)})
+			Text: fmt.Sprintf("%s: at %s of %s, %s (%s)", r.Label(), seconds(r.Split.At), seconds(r.Length), r.Split.How, by)})
 	}
 	return sp
 }

@@ -33,6 +33,17 @@ type Run struct {
 	Seen policy.Observed
 }
 
+// PhasesOf returns the phases in which the run saw a call.
+func (r Run) PhasesOf(c policy.Call) policy.PhaseSet {
+	var out policy.PhaseSet
+	for ph, uses := range r.Seen {
+		if _, ok := slices.BinarySearchFunc(uses, c, func(u policy.Use, c policy.Call) int { return compareCalls(u.Call, c) }); ok {
+			out |= policy.PhasesOf(ph)
+		}
+	}
+	return out
+}
+
 // merged is what a session holds of other recordings, run by run.
 type merged struct {
 	runs   []Run

@@ -46,7 +46,7 @@ type setRow struct {
 }
 
 func setRowOf(e policy.Entry) setRow {
-	r := setRow{Entry: e, first: math.MaxInt64}
+	r := setRow{Entry: e, first: math.MaxInt64, last: math.MinInt64}
 	for ph, u := range e.Uses {
 		if ph == policy.Init {
 			continue
@@ -306,8 +306,8 @@ func why(e policy.Entry) string {
 	if hand != "" {
 		out = append([]string{hand}, out...)
 	}
-	if seen := e.Seen.String(); seen != "" {
-		out = append([]string{"seen " + seen}, out...)
+	if seen := e.SeenIn(); seen != "" {
+		out = append([]string{seen}, out...)
 	}
 	return strings.Join(out, "; ")
 }
@@ -322,6 +322,9 @@ func explain(n *snapshot, e policy.Entry, first session.Sample, sampled bool) []
 			text := fmt.Sprintf("in %s: %d times", ph, u.Count)
 			if u.Count > 0 {
 				text += fmt.Sprintf(", first at %s, last at %s", offset(u.First), offset(u.Last))
+			}
+			if u.OfRuns > 0 {
+				text += "; in " + u.Coverage()
 			}
 			if u.Earlier > 0 {
 				text += fmt.Sprintf("; %d times in another recording", u.Earlier)

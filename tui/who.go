@@ -34,7 +34,27 @@ const shownOf = 12
 
 // called tells with which deciding arguments a call was made, and by whom.
 func called(s *session.Session, c policy.Call, n *snapshot) []line {
-	return append(values(s.Arguments(), c, n), callers(s.Processes(), c, n)...)
+	return slices.Concat(seenByRuns(s.Runs(), c), values(s.Arguments(), c, n), callers(s.Processes(), c, n))
+}
+
+// seenByRuns lists the recordings of a merged session that have a call, and those
+// that do not.
+func seenByRuns(runs []session.Run, c policy.Call) []line {
+	var out, without []line
+	for _, r := range runs {
+		if phases := r.PhasesOf(c); phases != 0 {
+			out = append(out, say(plainLine, "  %s: in %s", r.Label(), phases))
+		} else {
+			without = append(without, say(dimLine, "  %s: not seen", r.Label()))
+		}
+	}
+	if out = append(out, without...); len(out) > shownOf {
+		out = append(out[:shownOf], say(dimLine, "  and %d other recordings", len(runs)-shownOf))
+	}
+	if len(out) > 0 {
+		out = append([]line{say(strong, "by recording:")}, out...)
+	}
+	return out
 }
 
 // values lists argument values, those used in run first.

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -76,5 +77,24 @@ func TestTakeStop(t *testing.T) {
 	}
 	if sp, _ := d.sess.Split(); sp.Stop != 15*sec || sp.At != 2*sec {
 		t.Error(sp)
+	}
+}
+
+// The splits of a merged session are those of its recordings.
+func TestMergedSessionHasNoSplitToMove(t *testing.T) {
+	d := served(t, 0)
+	if err := d.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	m, _, err := session.Merge("test", session.Input{Name: "a", Session: d.sess})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d = newDesk(m)
+	if err := d.SetSplit(0, 0); err == nil || !strings.Contains(err.Error(), "move the split in the recordings, and merge them again") {
+		t.Errorf("the split was moved: %v", err)
+	}
+	if err := d.Accept(); err == nil || !strings.Contains(err.Error(), "this session is merged, and each run has its own split") {
+		t.Errorf("a split was accepted: %v", err)
 	}
 }
