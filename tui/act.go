@@ -91,6 +91,8 @@ func (m *model) doBench(a action) tea.Cmd {
 		return m.doTry(a)
 	case actToggleRun, actToggleBoot, actToggleFamily, actWhy, actSort, actReverse, actOnlyRemoved, actWho, actStopPhase, actExecPhase:
 		return m.doSets(a)
+	case actAdminFrom, actAdminTo, actAdminTake, actAdminDrop, actAdminMove, actAdminPhase:
+		return m.doAdmin(a)
 	case actPause:
 		m.live.pause(m.snap)
 		return nil

@@ -97,7 +97,7 @@ func (m *model) toggleFamily() tea.Cmd {
 	}}))
 }
 
-// togglePhase includes what was seen in stop or exec, or leaves it out.
+// togglePhase includes what was seen in stop, exec or admin, or leaves it out.
 func (m *model) togglePhase(ph policy.Phase) tea.Cmd {
 	w, sp, now := m.work, m.snap.split, m.now
 	return m.enqueue(job{title: "edit " + ph.String(), run: func(context.Context) (func(*model) tea.Cmd, error) {
@@ -105,14 +105,27 @@ func (m *model) togglePhase(ph policy.Phase) tea.Cmd {
 		if w.Session().Policy(sp).Included(ph) {
 			op, word = policy.OpLeaveOut, "left out"
 		}
+		n := len(w.Session().Policy(sp).Alone(ph))
 		if err := w.Edit(policy.Edit{At: now(), Op: op, Phase: ph}); err != nil {
 			return nil, err
 		}
 		return func(m *model) tea.Cmd {
-			m.say(plainLine, fmt.Sprintf("what was seen in %s is %s; u undoes it", ph, word))
+			m.say(plainLine, fmt.Sprintf("what was seen in %s is %s: %s in run; u undoes it", ph, word, change(op, n)))
 			return nil
 		}, nil
 	}})
+}
+
+// change says how the number of calls in run changes.
+func change(op policy.EditOp, n int) string {
+	more := "fewer"
+	if op == policy.OpInclude {
+		more = "more"
+	}
+	if n == 1 {
+		return "1 call " + more
+	}
+	return fmt.Sprintf("%d calls %s", n, more)
 }
 
 // doSession carries out what the session can do.

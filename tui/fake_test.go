@@ -142,6 +142,13 @@ func (w *fakeWork) Edit(e policy.Edit) error {
 	return w.note(fmt.Sprintf("edit %s %s %s", e.Op, e.Call, e.Phase))
 }
 
+func (w *fakeWork) ChangeAdmin(c session.AdminChange) error {
+	if err := w.s.ChangeAdmin(c); err != nil {
+		return err
+	}
+	return w.note("admin " + string(c.Op))
+}
+
 func (w *fakeWork) UndoEdit() error {
 	if !w.s.UndoEdit() {
 		return errors.New("nothing to undo")

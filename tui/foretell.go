@@ -42,9 +42,12 @@ func findReload(s *session.Session, marks []session.Mark) (n reloadNeeds) {
 			failed = false
 		case m.Text == bench.ReloadMark:
 			n.at = m.At
-			for _, u := range s.Observed(session.Split{At: m.At, Stop: m.At + reloadTakes})[policy.Run] {
+			obs := s.Observed(session.Split{At: m.At, Stop: m.At + reloadTakes})
+			for _, u := range slices.Concat(obs[policy.Run], obs[policy.Admin]) {
 				n.calls = append(n.calls, u.Call)
 			}
+			slices.SortFunc(n.calls, policy.Call.Compare)
+			n.calls = slices.Compact(n.calls)
 			return n
 		}
 	}
@@ -75,17 +78,16 @@ func foretellReload(n *snapshot, needs reloadNeeds) []line {
 			say(plainLine, "The filter in place is fixed: what the request needs beyond the run set is denied once the split is crossed."))
 	}
 	if !denies(n.state.Applied) {
-		return append(out, say(good, "Nothing is denied at present (applied: %s): it should be answered.", n.state.Applied),
-			say(plainLine, "What it uses after the split is recorded as run, and so allowed there unless you deny it. With the dry run on (d), what it needs beyond the run set is listed by call and process."))
+		out = append(out, say(good, "Nothing is denied at present (applied: %s): it should be answered.", n.state.Applied))
+		if miss := missing(needs.calls, n.policy.Narrow()); len(miss) > 0 && n.standing != noSplit {
+			return append(out, say(bad, "Foretold: under the run set of now it will fail. When it was last answered, it used %s, which run does not allow:",
+				plural(len(miss), "call")), say(bad, "  %s", strings.Join(names(miss), ", ")))
+		}
+		return append(out, say(plainLine, "What it uses after the split is recorded as run, and so allowed there unless you deny it. With the dry run on (d), what it needs beyond the run set is listed by call and process."))
 	}
 	narrow := n.inPlace().Narrow()
 	gone := n.known().Minus(narrow)
-	var miss []policy.Call
-	for _, c := range needs.calls {
-		if !narrow.Has(c) {
-			miss = append(miss, c)
-		}
-	}
+	miss := missing(needs.calls, narrow)
 	switch {
 	case len(miss) > 0:
 		out = append(out, say(bad, "Foretold: it will fail. When it was last answered, it used %s, which the filter in place does not allow:",
@@ -100,6 +102,11 @@ func foretellReload(n *snapshot, needs reloadNeeds) []line {
 			say(warn, "  %s", strings.Join(sortedNames(gone), ", ")), say(plainLine, "Each answers %s.", answers(n.inPlace(), gone.Calls())))
 	}
 	return append(out, say(plainLine, "Serving goes on in any case."))
+}
+
+// missing are the calls that a set does not have.
+func missing(calls []policy.Call, s policy.Set) []policy.Call {
+	return slices.DeleteFunc(slices.Clone(calls), s.Has)
 }
 
 // denies reports whether removed calls fail now.
@@ -185,12 +192,15 @@ func drifted(n *snapshot) []line {
 
 // rehearsed says what the recording would have lost.
 func rehearsed(r session.Rehearsal) []line {
-	var later []policy.Call
+	var later, reloads []policy.Call
 	own := slices.DeleteFunc(slices.Clone(r.Denied), func(d session.Denied) bool {
-		if d.Phase == policy.Exec {
+		switch d.Phase {
+		case policy.Exec:
 			later = append(later, d.Call)
+		case policy.Admin:
+			reloads = append(reloads, d.Call)
 		}
-		return d.Phase == policy.Exec
+		return d.Phase == policy.Exec || d.Phase == policy.Admin
 	})
 	out := []line{say(good, "Rehearsal: nothing the recording has after the split would be denied.")}
 	if len(own) > 0 {
@@ -202,6 +212,9 @@ func rehearsed(r session.Rehearsal) []line {
 			text += ", and a thread sleeps in it"
 		}
 		out = append(out, say(bad, "  ! %-18s in %-4s %s", d.Call.String(), d.Phase, text))
+	}
+	if len(reloads) > 0 {
+		out = append(out, say(warn, "Reloads (admin) used %s outside run: %s. The next one fails.", plural(len(reloads), "call"), listed(names(reloads), 12)))
 	}
 	if len(later) > 0 {
 		out = append(out, say(warn, "What entered later (docker exec, probes) used %s outside run: %s. An injection does not reach such processes; a hold or an exported run profile denies them.",

@@ -75,6 +75,13 @@ const (
 	actOnlyRemoved
 	actStopPhase
 	actExecPhase
+	actAdminPhase
+	// reloads
+	actAdminFrom
+	actAdminTo
+	actAdminTake
+	actAdminDrop
+	actAdminMove
 	// marks
 	actSplitHere
 	// timeline
@@ -126,6 +133,7 @@ const (
 	groupSets   = "2 Sets"
 	groupTest   = "3 Test and apply"
 	groupMarks  = "4 Marks and evidence"
+	groupAdmin  = "Reloads (phase admin)"
 	groupRecord = "The session"
 )
 
@@ -152,6 +160,8 @@ func keymap() []binding {
 		{actStopPhase, []string{"i"}, inSets, groupSets, "", "include what was seen while stopping, or leave it out", false},
 		{actExecPhase, []string{"o"}, inSets, groupSets, "", "include what later entered processes (docker exec, probes) used, or leave it out", false},
 
+		{actAdminPhase, []string{"O"}, inSets, groupSets, "admin", "include what reloads used (admin), or leave it out", false},
+
 		{actDryRun, []string{"d"}, inBench, groupTest, "dry run", "judge the live target against the run set; nothing is denied", false},
 		{actPreflight, []string{"f"}, inBench, groupTest, "checks", "check what speaks for and against an apply", false},
 		{actHold, []string{"H"}, inBench, groupTest, "hold", "boot it again under the two-phase filter; cross the split by hand (c)", true},
@@ -164,6 +174,12 @@ func keymap() []binding {
 		{actReload, []string{"L"}, inBench, groupTest, "reload", "send the demo its administrative request", true},
 
 		{actSplitHere, []string{"enter"}, inMarks, groupMarks, "split here", "set the split at this mark", false},
+
+		{actAdminFrom, []string{"("}, inBench, groupAdmin, "reload from", "a reload begins now, drawn (=); on 4: at the row under the cursor", false},
+		{actAdminTo, []string{")"}, inBench, groupAdmin, "reload ends", "the reload ends now; on 4: at the row under the cursor", false},
+		{actAdminTake, []string{"M"}, inBench, groupAdmin, "take reload", "take the recognised reload, drawn <~>, as admin: the newest, on 4 the one under the cursor", false},
+		{actAdminDrop, []string{"X"}, inBench, groupAdmin, "dismiss", "dismiss it; on the row of one that is taken: remove that", false},
+		{actAdminMove, []string{"E"}, inMarks, groupAdmin, "adjust", "adjust the reload under the cursor", false},
 
 		{actAccept, []string{"a"}, inBench, groupSplit, "accept", "accept the proposed split", false},
 		{actSplitLeft, []string{"["}, inBench, groupSplit, "split", "move the split left by one column", false},

@@ -20,13 +20,14 @@ type instant struct {
 	pid        uint32
 	comm       string
 	look       look
+	admin      int // of a marked reload: its number
 }
 
 // instants puts marks, evidence, new calls, trials and markers in order.
 func instants(n *snapshot) []instant {
 	var out []instant
 	for _, m := range n.marks {
-		out = append(out, instant{m.At, m.Kind, m.Text, m.Pid, m.Comm, plainLine})
+		out = append(out, instant{at: m.At, kind: m.Kind, text: m.Text, pid: m.Pid, comm: m.Comm})
 	}
 	out = append(out, newCalls(n.discoveries)...)
 	sp := n.split
@@ -48,6 +49,7 @@ func instants(n *snapshot) []instant {
 		out = append(out, x)
 	}
 	out = append(out, markerRows(n)...)
+	out = append(out, adminInstants(n)...)
 	slices.SortStableFunc(out, func(a, b instant) int { return int(min(max(a.at-b.at, -1), 1)) })
 	return out
 }

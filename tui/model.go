@@ -111,8 +111,10 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		if msg.work == m.workID {
 			m.taking = false
 			m.sets.follow(m.snap, msg.snap)
+			old := m.snap
 			m.snap = msg.snap
 			m.remember()
+			m.tellRecognised(old)
 		}
 	case jobDone:
 		return m, m.finished(msg)

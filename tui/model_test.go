@@ -237,7 +237,7 @@ func TestEditsAreMadeInOrder(t *testing.T) {
 	d.keys("i", "o")
 	d.wants("filter /mkdir: 1 of ") // it hides rows: never cut off
 	d.keys("esc")
-	d.wants("stop left out", "exec in")
+	d.wants("stop out", "exec in")
 	d.keys("r", ">", ">", "<", "v")
 	d.whole()
 }

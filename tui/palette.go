@@ -91,7 +91,7 @@ func helpLines(keys []binding, at where, readOnly bool) []line {
 	var out []line
 	groups := []string{groupGo, groupPick}
 	if at&inBench != 0 {
-		groups = []string{groupGo, groupSplit, groupLive, groupSets, groupTest, groupMarks, groupRecord}
+		groups = []string{groupGo, groupSplit, groupLive, groupSets, groupTest, groupMarks, groupAdmin, groupRecord}
 	}
 	for _, g := range groups {
 		out = append(out, say(strong, "%s", g))

@@ -178,17 +178,19 @@ func (p *setsPane) draw(d *draw, n *snapshot, to rect, focused bool) []string {
 	if p.removed {
 		sum += "  ONLY REMOVED (r)"
 	}
-	sum = d.filtered(&p.list, shown.n, all.n) + sum + phaseNote(n, policy.Stop) + phaseNote(n, policy.Exec)
+	sum = d.filtered(&p.list, shown.n, all.n) + sum + phaseNotes(n)
 	head := []string{d.dim.Render(short(sum, to.w, d.dots)), d.title.Render(fit(" "+setHead(to.w-1), to.w))}
 	return d.body(head, shown, &p.list, to, focused)
 }
 
-// phaseNote says whether a group of calls goes into the filters.
-func phaseNote(n *snapshot, ph policy.Phase) string {
-	if n.policy.Included(ph) {
-		return "  " + ph.String() + " in"
+// phaseNotes say which groups of calls go into the filters, and of reloads how
+// many calls that is about.
+func phaseNotes(n *snapshot) string {
+	out := "  stop " + groupWord(n, policy.Stop) + "  exec " + groupWord(n, policy.Exec)
+	if len(n.admins) > 0 || !n.policy.Included(policy.Admin) {
+		out += fmt.Sprintf("  admin %s %d", groupWord(n, policy.Admin), len(n.policy.Alone(policy.Admin)))
 	}
-	return "  " + ph.String() + " left out"
+	return out
 }
 
 // setCols are the columns that a table of w cells has room for.

@@ -40,6 +40,8 @@ type snapshot struct {
 	entries     []policy.Entry
 	warnings    []policy.Warning
 	rehearsal   session.Rehearsal
+	admins      []session.Admin
+	recognised  []session.Recognised
 	marks       []session.Mark
 	trials      []session.Trial
 	discoveries []session.Discovery
@@ -107,6 +109,10 @@ func (n *snapshot) choose(s *session.Session, k wish) {
 	n.rehearsal = session.Rehearse(s, n.split, n.policy)
 	n.marks, n.trials, n.discoveries = s.Marks(), s.Trials(), s.Discoveries()
 	n.gaps, n.edits = s.Completeness(), len(s.Edits())
+	n.admins, n.recognised = s.Admins(), nil
+	if n.standing != noSplit {
+		n.recognised = s.Recognise(n.split)
+	}
 	n.reload = findReload(s, n.marks)
 }
 

@@ -205,6 +205,7 @@ var letters = []struct {
 // marksOn writes the letter of the weightiest mark of each bucket.
 func (d *draw) marksOn(n *snapshot, s strip) {
 	weight := make([]int, len(s.text))
+	d.adminsOn(n, s, false)
 	for _, m := range n.marks {
 		col := n.column(m.At)
 		if col < 0 {
@@ -217,6 +218,7 @@ func (d *draw) marksOn(n *snapshot, s strip) {
 			}
 		}
 	}
+	d.adminsOn(n, s, true)
 }
 
 // markers draws the split, stop and proposal lines over a row.

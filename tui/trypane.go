@@ -41,6 +41,7 @@ func (p *tryPane) lines(n *snapshot, reloaded string) []line {
 	} else if s.Mode == bench.Live && !s.Ended {
 		out = append(out, say(dimLine, "Dry run is off: d judges the live target against the run set; nothing is denied."))
 	}
+	out = append(out, adminLines(n)...)
 	out = append(out, tried(n)...)
 	if n.state.InPlace != nil {
 		return append(out, foretellHeld(n, true)...)

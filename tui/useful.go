@@ -1,8 +1,10 @@
 package tui
 
 import (
+	"slices"
 	"strings"
 
+	"speaker/session"
 	"speaker/tui/bench"
 )
 
@@ -45,6 +47,14 @@ func (m *model) useful(b binding) bool {
 		return test && live && s.Item.Engine == "demo"
 	case actWatchAgain:
 		return s.Again != 0
+	case actAdminFrom:
+		return m.focus == marksID && m.snap.standing == decided
+	case actAdminTo:
+		return slices.ContainsFunc(m.snap.admins, func(a session.Admin) bool { return a.To == 0 })
+	case actAdminTake, actAdminDrop:
+		return len(m.snap.recognised) > 0
+	case actAdminMove, actAdminPhase:
+		return len(m.snap.admins) > 0
 	case actUserMark:
 		return live
 	case actTimeline, actSplitLeft, actStopLeft:

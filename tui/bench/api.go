@@ -71,7 +71,7 @@ const (
 type State struct {
 	Mode      Mode
 	Item      Item
-	Phase     policy.Phase  // Boot or Run: which side of the current split "now" lies on; Stop after the target ended
+	Phase     policy.Phase  // Boot or Run: which side of the current split "now" lies on, Admin while a reload is marked; Stop after the target ended
 	Elapsed   time.Duration // since the recording began, or its length for a file
 	Rate      float64       // calls a second
 	Lost      trace.Lost
@@ -114,6 +114,9 @@ type Work interface {
 	// Mark adds a mark of the user's at the present time.
 	Mark(text string) error
 	Edit(policy.Edit) error
+	// ChangeAdmin marks reloads and the like, see session.Admin; UndoEdit takes
+	// the change back.
+	ChangeAdmin(session.AdminChange) error
 	UndoEdit() error
 	RedoEdit() error
 

@@ -149,6 +149,14 @@ func (d *desk) Edit(e policy.Edit) error {
 	return nil
 }
 
+// ChangeAdmin implements Work.
+func (d *desk) ChangeAdmin(c session.AdminChange) error {
+	if err := d.open(); err != nil {
+		return err
+	}
+	return d.sess.ChangeAdmin(c)
+}
+
 // UndoEdit implements Work.
 func (d *desk) UndoEdit() error {
 	if err := d.open(); err != nil {

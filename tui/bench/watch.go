@@ -200,6 +200,9 @@ func (w *live) phase() policy.Phase {
 		return policy.Run
 	}
 	if sp, ok := w.sess.Split(); ok && w.sess.Length() > sp.At {
+		if _, reload := w.sess.OpenAdmin(); reload {
+			return policy.Admin
+		}
 		return policy.Run
 	}
 	return policy.Boot
