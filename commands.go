@@ -15,6 +15,7 @@ import (
 
 	"speaker/sample"
 	"speaker/trace"
+	"speaker/trace/ready"
 	"speaker/tui"
 	"speaker/tui/bench"
 )
@@ -29,12 +30,13 @@ type settings struct {
 	color      string
 	ascii      bool
 	readOnly   bool
+	ready      []string
 	out        io.Writer
 }
 
 func (s *settings) options() bench.Options {
 	return bench.Options{SessionDir: s.sessionDir, NoFile: s.noFile, DockerHost: s.docker,
-		SampleRate: s.sampleRate, ByProcess: s.byProcess, ReadOnly: s.readOnly, Tool: "speaker " + version()}
+		SampleRate: s.sampleRate, ByProcess: s.byProcess, ReadOnly: s.readOnly, Ready: s.ready, Tool: "speaker " + version()}
 }
 
 // version is the module's version, as far as the build knows it.
@@ -107,8 +109,31 @@ func (s *settings) check() error {
 	if s.sampleRate < 0 {
 		return usageError{fmt.Errorf("--sample-rate %d: a rate is not negative", s.sampleRate)}
 	}
+	if _, err := ready.ParseAll(s.ready); err != nil {
+		return usageError{err}
+	}
 	return nil
 }
+
+// readyFlag adds the flag that names readiness probes.
+func (s *settings) readyFlag(c *cobra.Command) {
+	c.Flags().StringArrayVar(&s.ready, "ready", nil, "how it tells that it is ready: tcp:PORT, http://:PORT/PATH, log:TEXT, logfile:PATH:TEXT, health, notify, cmd:COMMAND (all that are given)")
+	text := c.Long
+	if text == "" {
+		text = strings.ToUpper(c.Short[:1]) + c.Short[1:] + "."
+	}
+	c.Long = text + "\n\n" + readyHelp
+}
+
+var readyHelp = fmt.Sprintf(`With --ready the proposed split is where the target answers, and then calls nothing
+new for three seconds. A probe is asked ten times a second at first, then once, until
+it is answered, for %.0f minutes at most:
+
+%s
+
+tcp and http connect from within the target's network: it accepts them, and that is in
+the recording. They ask once more after the split, so that what answering takes is seen
+in run, too. The log, health and notify are only listened to.`, ready.Limit.Minutes(), ready.Help)
 
 // flagError says what a flag takes, in place of what a parser of Go's says.
 func flagError(err error) error {
@@ -192,6 +217,7 @@ func watchCommand(s *settings) *cobra.Command {
 			return s.workbench(cmd.Context(), s.options(), tui.Options{Start: args[0], Boot: boot})
 		}}
 	c.Flags().BoolVar(&boot, "boot", false, "boot the container again, with the tracer armed before its first call")
+	s.readyFlag(c)
 	return c
 }
 
@@ -213,6 +239,7 @@ func runCommand(s *settings) *cobra.Command {
 			return s.workbench(cmd.Context(), o, tui.Options{Start: "run", Boot: true})
 		}}
 	c.Flags().StringVar(&output, "output", "", "append the command's output to this file (default: nowhere)")
+	s.readyFlag(c)
 	return c
 }
 

@@ -83,6 +83,7 @@ ctrl-c.`,
 	f.BoolVar(&follow, "follow", false, "go on with the container's next life, and the one after it, each in a recording of its own")
 	f.StringVar(&next, "next", "", "wait for the next container whose name is as this pattern says, and record it from its first call")
 	f.StringVar(&output, "output", "", "append the command's output to this file (default: standard error)")
+	s.readyFlag(c)
 	return c
 }
 
@@ -151,6 +152,9 @@ func (s *settings) recordLife(ctx context.Context, cmd *cobra.Command, w bench.W
 			note(cmd, st.RecordErr+": the recording goes on in memory, and is written when the disk takes it again")
 		}
 	})
+	if err := w.Ready(nil); err != nil { // what was not answered by now is not waited for
+		fmt.Fprintln(s.out, "note:", printable(err.Error()))
+	}
 	if err := w.Accept(); err != nil {
 		fmt.Fprintln(s.out, "note:", printable(err.Error()))
 	}

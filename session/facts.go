@@ -43,7 +43,7 @@ type server struct {
 func (s *Session) facts(now time.Duration) *facts {
 	f := &facts{s: s, end: min(now, s.table.length())}
 	f.news = slices.DeleteFunc(s.discoveries(), func(d Discovery) bool { return d.At > f.end })
-	f.marks = slices.DeleteFunc(s.sortedMarks(), func(m Mark) bool { return m.At > f.end })
+	f.marks = ownMarks(s.sortedMarks(), f.end)
 	waiting := map[uint32]bool{}
 	for _, m := range f.marks {
 		switch {
@@ -66,6 +66,28 @@ func (s *Session) facts(now time.Duration) *facts {
 		f.main++
 	}
 	return f
+}
+
+// ownMarks are the marks up to end without those of the container's runtime and of
+// processes that entered later, as docker exec's and health checks' do.
+func ownMarks(marks []Mark, end time.Duration) []Mark {
+	outside := map[uint32]bool{}
+	return slices.DeleteFunc(marks, func(m Mark) bool {
+		child := uint32(0)
+		switch m.Kind {
+		case MarkEnter:
+			outside[m.Pid] = true
+		case MarkStart: // the runtime's process has become the program
+			delete(outside, m.Pid)
+		case MarkFork:
+			if _, err := fmt.Sscanf(m.Text, "child %d", &child); err == nil && outside[m.Pid] {
+				outside[child] = true
+			}
+		case MarkExit:
+			defer delete(outside, m.Pid)
+		}
+		return m.At > end || outside[m.Pid]
+	})
 }
 
 // began is when the recording did.

@@ -59,7 +59,10 @@ func (f *facts) privileges(at time.Duration) []Evidence {
 	} {
 		var last *Mark
 		for i, m := range f.marks {
-			if m.Kind == k.kind && m.At <= at+quietWait {
+			switch {
+			case m.Kind == MarkStart: // until then it was the container's runtime
+				last = nil
+			case m.Kind == k.kind && m.At <= at+quietWait:
 				last = &f.marks[i]
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"speaker/policy"
 	"speaker/session"
 	"speaker/trace"
+	"speaker/trace/ready"
 	"speaker/trace/target"
 	"speaker/tui/bench"
 )
@@ -130,6 +131,14 @@ func (w *fakeWork) Accept() error {
 	}
 	w.s.AddSplit(sp)
 	return w.note("accept")
+}
+
+func (w *fakeWork) Ready(list []string) error {
+	if _, err := ready.ParseAll(list); err != nil {
+		return err
+	}
+	w.set(func(s *bench.State) { s.Probes = list })
+	return w.note(fmt.Sprintf("ready %q", list))
 }
 
 func (w *fakeWork) Mark(text string) error {

@@ -99,6 +99,7 @@ type State struct {
 	Denied            []trace.ProcRow // calls that seccomp refused since something was applied
 	Load              string          // the demo's request load in words: "demo load: 1203 answered, 0 failed"
 	Problems          []string        // sentences: what went wrong lately, newest last
+	Probes            []string        // the readiness probes that are named
 }
 
 // Work is one open target or file. All methods may be called from any
@@ -111,6 +112,10 @@ type Work interface {
 	// and fails with the reason when there is none. stop sets the stop mark (0: none).
 	SetSplit(at, stop time.Duration) error
 	Accept() error
+	// Ready names readiness probes (see ready.Parse) in place of those before, none
+	// to ask no longer. What comes of them is in the marks, and the proposal rests
+	// on it.
+	Ready(probes []string) error
 	// Mark adds a mark of the user's at the present time.
 	Mark(text string) error
 	Edit(policy.Edit) error

@@ -60,6 +60,8 @@ type Options struct {
 	// ReadOnly refuses all that applies, restarts or asks something of a
 	// target, and the start of commands. The demo can be started, to be watched.
 	ReadOnly bool
+	// Ready are the readiness probes of the first target that is watched.
+	Ready []string
 	// LoadRate is the demo's load in requests a second.
 	LoadRate int
 	// Tool names this program and its version in session files.
@@ -72,6 +74,7 @@ type Bench struct {
 	opt   Options
 	mu    sync.Mutex
 	named bool // SessionFile is used up
+	asked bool // Ready is
 	last  []string
 
 	controller func() string // in whose hierarchy engines make cgroups

@@ -11,6 +11,7 @@ import (
 	"speaker/policy"
 	"speaker/session"
 	"speaker/trace"
+	"speaker/trace/ready"
 	"speaker/trace/target"
 )
 
@@ -53,6 +54,7 @@ func (b *Bench) bootContainer(ctx context.Context, ref string, old *live) (_ Wor
 	go func() { defer close(up); bootErr = boot(ctx, t.ID) }()
 	awaitEnd(t.Pid, up) // the recording begins when the old life has ended
 	w := b.begin(sheet, t, itemOf(t), tr, tr.Life())
+	w.beginProbes(old)
 	<-up
 	if bootErr != nil {
 		w.abandon()
@@ -149,8 +151,18 @@ func (b *Bench) bootOwn(ctx context.Context, s starter) (Work, error) {
 // from its first instruction. old, if any, is the recording before. On an error
 // the berth is closed.
 func (x *berth) start(ctx context.Context, old *live, p *plan) (*live, error) {
-	own, err := x.starter.start(ctx, x.cgroup)
+	probes, err := x.bench.probesFor(old)
+	var socket *ready.Socket
+	if err == nil {
+		socket, err = socketFor(probes)
+	}
 	if err != nil {
+		x.close()
+		return nil, err
+	}
+	own, err := x.starter.start(ctx, x.cgroup, envOf(socket))
+	if err != nil {
+		socket.Close()
 		x.close()
 		return nil, err
 	}
@@ -162,10 +174,12 @@ func (x *berth) start(ctx context.Context, old *live, p *plan) (*live, error) {
 	w.mu.Lock()
 	w.starter, w.own, w.cgroup = x.starter, own, x.cgroup
 	w.mu.Unlock()
+	w.probing.socket = socket
 	if old != nil {
 		err = w.takeOver(old)
 	}
 	if err == nil {
+		w.ask(probes)
 		err = w.letGo(ctx, p)
 	}
 	if err != nil {

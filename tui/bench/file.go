@@ -73,6 +73,8 @@ func (w *fileWork) SaveAs(path string) error {
 
 func (w *fileWork) DryRun(bool) error { return ErrFile }
 
+func (w *fileWork) Ready([]string) error { return ErrFile }
+
 func (w *fileWork) WatchProcesses(bool) error { return ErrFile }
 
 func (w *fileWork) Preflight(context.Context, apply.Mode) []apply.Check {

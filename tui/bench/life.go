@@ -70,6 +70,7 @@ func (w *live) nextBegan(life *trace.Life) {
 		return
 	}
 	n := w.bench.begin(d, t, itemOf(t), w.tracer, life)
+	n.beginProbes(w)
 	n.sess.AddMark(session.Mark{Kind: session.MarkRanBefore, Text: "the container was not new"})
 	n.bg.Go(func() {
 		n.settle(context.Background())

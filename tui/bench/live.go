@@ -37,6 +37,8 @@ type live struct {
 	abandoned bool        // its recording came to nothing
 	closing   atomic.Bool // Close was called; set under mu
 
+	probing probing // the readiness probes
+
 	mu       sync.Mutex // guards what follows
 	target   target.Target
 	hold     *apply.Hold   // nil: none, or none that anybody answers for
@@ -87,6 +89,7 @@ func (b *Bench) watchRunning(ctx context.Context, ref string) (*live, error) {
 		return nil, err
 	}
 	w.filters = filtersOn(t)
+	w.beginProbes(nil)
 	w.adopt()
 	w.follow()
 	return w, nil

@@ -42,6 +42,7 @@ func (b *Bench) Next(ctx context.Context, pattern string, say func(string)) (Wor
 	if t.RanBefore {
 		w.sess.AddMark(session.Mark{Kind: session.MarkRanBefore, Text: "the container was not new"})
 	}
+	w.beginProbes(nil)
 	w.settle(ctx)
 	w.follow()
 	return w, nil

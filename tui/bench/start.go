@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"speaker/apply"
@@ -18,7 +19,8 @@ import (
 type starter interface {
 	name() string
 	engine() string
-	start(ctx context.Context, cgroup string) (*started, error)
+	// Env is added to the environment of a command.
+	start(ctx context.Context, cgroup string, env []string) (*started, error)
 }
 
 // started is such a process.
@@ -34,7 +36,7 @@ type demoStarter struct{ bench *Bench }
 func (*demoStarter) name() string   { return "demo" }
 func (*demoStarter) engine() string { return "demo" }
 
-func (s *demoStarter) start(_ context.Context, cgroup string) (*started, error) {
+func (s *demoStarter) start(_ context.Context, cgroup string, _ []string) (*started, error) {
 	c, err := sample.Start(sample.Options{Cgroup: cgroup, Output: s.bench.opt.Output})
 	if err != nil {
 		return nil, fmt.Errorf("start the demo: %w", err)
@@ -47,9 +49,13 @@ type runStarter struct{ bench *Bench }
 func (s *runStarter) name() string   { return filepath.Base(s.bench.opt.Command[0]) }
 func (s *runStarter) engine() string { return "run" }
 
-func (s *runStarter) start(_ context.Context, cgroup string) (*started, error) {
+func (s *runStarter) start(_ context.Context, cgroup string, env []string) (*started, error) {
 	o := s.bench.opt
-	l, err := apply.Launch(o.Command, apply.LaunchOptions{Cgroup: cgroup, Stdout: o.Output, Stderr: o.Output})
+	opt := apply.LaunchOptions{Cgroup: cgroup, Stdout: o.Output, Stderr: o.Output}
+	if len(env) > 0 {
+		opt.Env = append(os.Environ(), env...)
+	}
+	l, err := apply.Launch(o.Command, opt)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", o.Command[0], err)
 	}

@@ -67,6 +67,7 @@ func (w *live) look(ctx context.Context) {
 		load.Stop() // what it asks from now on would count as failed
 	}
 	if ended {
+		w.endProbes("the target has ended")
 		w.askLife(ctx)
 	}
 	if ended && !w.stopTaken {
@@ -174,6 +175,7 @@ func (w *live) State() State {
 	s.Ends = w.own != nil && w.applied == Nothing && !s.Ended
 	s.FiltersBefore = w.filters
 	s.WouldDeny, s.Joined, s.Denied = w.would, w.joined, w.denied
+	s.Probes = w.probing.texts()
 	s.Phase = w.phase()
 	if w.applied != Nothing {
 		p := w.holdSet
@@ -235,8 +237,9 @@ func (w *live) Close() error {
 	}
 	w.stopBg()
 	w.bg.Wait()
+	w.endProbes("the recording has ended")
 	var errs []error
-	errs = append(errs, w.leave())
+	errs = append(errs, w.leave(), w.probing.socket.Close())
 	if w.load != nil {
 		w.load.Stop()
 	}
