@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // runtimeNeeds are the calls of one version of a container runtime between
 // loading a filter and the program's execve, for root and others.
@@ -48,4 +51,34 @@ func namedHere(names ...string) Set {
 		}
 	}
 	return NewSet(calls...)
+}
+
+// measuredRuntimes words which versions the table is of.
+func measuredRuntimes() string {
+	var out []string
+	for _, r := range runtimes {
+		out = append(out, r.name+" "+r.version)
+	}
+	return strings.Join(out, ", ")
+}
+
+// warnRuntime is about denials that an exported profile cannot keep.
+func warnRuntime(p Policy) []Warning {
+	var calls []Call
+	for c := range RuntimeCalls().All() {
+		e, ok := p.Entry(c)
+		byHand := func(r Reason) bool { return r.Origin == OriginHand && (r.Phase == Run || r.Phase == Boot) }
+		_, essential := p.essential[c] // another warning's
+		if ok && !essential && !e.Run && slices.ContainsFunc(e.Why, byHand) {
+			calls = append(calls, c)
+		}
+	}
+	if len(calls) == 0 {
+		return nil
+	}
+	return []Warning{{
+		Text:   "an exported profile allows calls that are denied by hand: the container runtime makes them between loading the filter and starting the program (measured: " + measuredRuntimes() + ")",
+		Remedy: "hold or inject the run filter, which comes after the runtime, where the denial matters",
+		Calls:  calls,
+	}}
 }

@@ -21,7 +21,10 @@ var warners = []func(Policy) []Warning{
 	warnEssentials,
 	warnSeccomp,
 	warnUring,
+	warnFamily,
+	warnDocker,
 	warnForeign,
+	warnRuntime,
 	warnStop,
 	warnExec,
 	warnAdmin,
@@ -112,8 +115,9 @@ func warnSeccomp(p Policy) []Warning {
 	}}
 }
 
+var uring = []string{"io_uring_setup", "io_uring_enter", "io_uring_register"}
+
 func warnUring(p Policy) []Warning {
-	uring := []string{"io_uring_setup", "io_uring_enter", "io_uring_register"}
 	if calls := p.named(p.narrow, uring...); len(calls) > 0 {
 		return []Warning{{
 			Block:  true,
