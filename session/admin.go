@@ -201,7 +201,8 @@ func (s *Session) snapEnd(at time.Duration) time.Duration {
 // before it, but for one that lies further back than an epoch is long.
 func (s *Session) snapBack(at time.Duration) time.Duration {
 	t := &s.table
-	if s.snap(at) == at {
+	next := s.snap(at)
+	if next == at {
 		return at
 	}
 	border := at - 100*time.Millisecond - 2*trace.Tick
@@ -220,10 +221,13 @@ func (s *Session) snapBack(at time.Duration) time.Duration {
 			if u.first > at && !c.jumbled {
 				break
 			}
-			if u.count > 1 {
+			if !u.single() {
 				note(u.last)
 			}
 		}
+	}
+	if found == at { // in a long epoch: what was last used up to next was used after this
+		return min(at, next-trace.Tick-1)
 	}
 	return found
 }

@@ -18,8 +18,12 @@ type key struct {
 // sumEvery is how many cells share one prefix sum.
 const sumEvery = 64
 
-// isWide in cell.span says that cell.first indexes column.wide.
-const isWide = math.MaxUint32
+const (
+	// isWide in cell.span says that cell.first indexes column.wide.
+	isWide = math.MaxUint32
+	// isLone in cell.count is use.lone, and no part of the count.
+	isLone = 1 << 31
+)
 
 // The open ends of a window of time.
 const (
@@ -57,6 +61,21 @@ type cell struct {
 type use struct {
 	first, last time.Duration
 	count       uint64
+	lone        bool // see Row.Lone
+}
+
+// single reports whether the last use is known to the nanosecond.
+func (u use) single() bool { return u.count == 1 || u.lone }
+
+// and is u and what came after it, or at the same time.
+func (u use) and(next use) use {
+	out := use{min(u.first, next.first), max(u.last, next.last), u.count + next.count, true}
+	for _, x := range []use{u, next} {
+		if x.last == out.last && !x.single() {
+			out.lone = false
+		}
+	}
+	return out
 }
 
 func (c *column) add(epoch uint32, start time.Duration, u use) {
@@ -72,12 +91,16 @@ func (c *column) add(epoch uint32, start time.Duration, u use) {
 	}
 	c.total += u.count
 	off, span := u.first-start, u.last-u.first
-	if off < 0 || off > math.MaxUint32 || span >= isWide || u.count > math.MaxUint32 {
+	if off < 0 || off > math.MaxUint32 || span >= isWide || u.count >= isLone {
 		c.wide = append(c.wide, u)
 		c.cells = append(c.cells, cell{epoch: epoch, first: uint32(len(c.wide) - 1), span: isWide})
 		return
 	}
-	c.cells = append(c.cells, cell{epoch, uint32(off), uint32(span), uint32(u.count)})
+	x := cell{epoch, uint32(off), uint32(span), uint32(u.count)}
+	if u.lone {
+		x.count |= isLone
+	}
+	c.cells = append(c.cells, x)
 }
 
 // at returns cell i; starts are the starts of all epochs.
@@ -87,7 +110,7 @@ func (c *column) at(i int, starts []time.Duration) use {
 		return c.wide[x.first]
 	}
 	first := starts[x.epoch] + time.Duration(x.first)
-	return use{first, first + time.Duration(x.span), uint64(x.count)}
+	return use{first, first + time.Duration(x.span), uint64(x.count &^ isLone), x.count&isLone != 0}
 }
 
 // sum returns the counts of all cells before cell i.
@@ -100,7 +123,7 @@ func (c *column) sum(i int) uint64 {
 		if x := c.cells[j]; x.span == isWide {
 			n += c.wide[x.first].count
 		} else {
-			n += uint64(x.count)
+			n += uint64(x.count &^ isLone)
 		}
 	}
 	return n
@@ -129,7 +152,7 @@ func (c *column) window(from, to time.Duration, starts []time.Duration) (use, bo
 		out.join(c.at(hi-1, starts).clip(from, to))
 	}
 	if lo < hi {
-		out.join(use{c.at(lo, starts).first, c.at(hi-1, starts).last, c.sum(hi) - c.sum(lo)}, true)
+		out.join(use{first: c.at(lo, starts).first, last: c.at(hi-1, starts).last, count: c.sum(hi) - c.sum(lo)}, true)
 	}
 	return out.use, out.any
 }
@@ -146,7 +169,7 @@ func (u use) clip(from, to time.Duration) (use, bool) {
 	if inside && u.count <= 2 {
 		return use{}, false
 	}
-	out := use{u.first, u.last, max(1, u.upTo(to)-u.upTo(from))}
+	out := use{first: u.first, last: u.last, count: max(1, u.upTo(to)-u.upTo(from))}
 	switch {
 	case inside:
 		out.first, out.last = from+1, to

@@ -38,6 +38,8 @@ type table struct {
 	flights      map[policy.Call]*flight
 	refused      uint64 // rows that met the full table of columns
 	visits       visits
+	fine         fineness
+	settled      int // epochs that the last coalescing left
 }
 
 // lostAt says what had been lost from this epoch on.
@@ -46,14 +48,11 @@ type lostAt struct {
 	lost  trace.Lost
 }
 
-// flight is the epochs at whose ends a thread was asleep in one call.
-type flight struct{ spans []span }
-
-// span is a run of epochs, both ends included.
-type span struct{ from, to int }
+// flight is the times at which a thread was asleep in one call.
+type flight struct{ spans []Look }
 
 func newTable() table {
-	return table{columns: map[key]*column{}, flights: map[policy.Call]*flight{}}
+	return table{columns: map[key]*column{}, flights: map[policy.Call]*flight{}, fine: asRecorded}
 }
 
 // check reports what is wrong with e, for the epoch after those of t.
@@ -70,9 +69,18 @@ func (t *table) check(e Epoch) error {
 			return fmt.Errorf("%w: row %+v", ErrEpoch, r)
 		}
 	}
-	for _, c := range e.InFlight {
-		if c.ABI > policy.ARM64 {
-			return fmt.Errorf("%w: call %+v in flight", ErrEpoch, c)
+	for i, n := range e.Lone {
+		if n < 0 || n >= len(e.Rows) || i > 0 && n <= e.Lone[i-1] {
+			return fmt.Errorf("%w: lone rows %v of %d", ErrEpoch, e.Lone, len(e.Rows))
+		}
+	}
+	if e.Looks != nil && len(e.Looks) != len(e.InFlight) {
+		return fmt.Errorf("%w: %d looks at %d calls in flight", ErrEpoch, len(e.Looks), len(e.InFlight))
+	}
+	for i, c := range e.InFlight {
+		l := e.look(i)
+		if c.ABI > policy.ARM64 || l.First < e.Start || l.Last < l.First || l.Last > e.End {
+			return fmt.Errorf("%w: call %+v in flight from %v to %v", ErrEpoch, c, l.First, l.Last)
 		}
 	}
 	return nil
@@ -98,7 +106,12 @@ func (t *table) add(e Epoch) {
 	if i > 0 {
 		sum = t.calls[i-1]
 	}
-	for _, r := range e.Rows {
+	lone := e.Lone
+	for n, r := range e.Rows {
+		single := len(lone) > 0 && lone[0] == n
+		if single {
+			lone = lone[1:]
+		}
 		k := key{r.Group, r.Call}
 		c := t.columns[k]
 		if c == nil {
@@ -113,22 +126,24 @@ func (t *table) add(e Epoch) {
 		if r.Last > r.First && r.Count < 2 {
 			r.Count = 2 // two times are two uses
 		}
-		u := use{r.First, r.Last, r.Count}
+		u := use{r.First, r.Last, r.Count, single}
 		if c.add(uint32(i), e.Start, u); fresh {
 			t.visit(c, u)
 		}
 		sum += r.Count
 	}
 	t.calls = append(t.calls, sum)
-	for _, c := range e.InFlight {
-		t.addFlight(i, c)
+	for k, c := range e.InFlight {
+		t.addFlight(i, c, e.look(k), e.Looks == nil || e.Looks[k].First == e.Start)
 	}
 	if n := len(t.lost); e.Lost != t.lostBefore(n) {
 		t.lost = append(t.lost, lostAt{i, e.Lost})
 	}
 }
 
-func (t *table) addFlight(i int, c policy.Call) {
+// addFlight notes that in epoch i, the last one, a thread was seen asleep in c.
+// Since means that it slept all the time, if it did at the end of the epoch before.
+func (t *table) addFlight(i int, c policy.Call, l Look, since bool) {
 	f := t.flights[c]
 	if f == nil {
 		if len(t.flights) >= maxColumns {
@@ -138,11 +153,11 @@ func (t *table) addFlight(i int, c policy.Call) {
 		f = &flight{}
 		t.flights[c] = f
 	}
-	if n := len(f.spans); n > 0 && f.spans[n-1].to >= i-1 {
-		f.spans[n-1].to = i
+	if n := len(f.spans); n > 0 && (f.spans[n-1].Last >= l.First || since && t.upToEnd(f, i-1)) {
+		f.spans[n-1].Last = max(f.spans[n-1].Last, l.Last)
 		return
 	}
-	f.spans = append(f.spans, span{i, i})
+	f.spans = append(f.spans, l)
 }
 
 // lostBefore returns what the n-th entry of t.lost is to be compared with.
@@ -161,16 +176,36 @@ func (t *table) length() time.Duration {
 	return 0
 }
 
-// in reports whether f was seen at the end of an epoch that lies after from, up
-// to and including to.
-func (t *table) in(f *flight, from, to time.Duration) bool {
-	a := sort.Search(len(t.ends), func(i int) bool { return t.ends[i] > from })
-	b := sort.Search(len(t.ends), func(i int) bool { return t.ends[i] > to }) - 1
-	if a > b {
+// in reports whether a thread was asleep in f after from, up to and including to.
+// One that was seen asleep before and after, and at every look between, was.
+func (f *flight) in(from, to time.Duration) bool {
+	i := sort.Search(len(f.spans), func(i int) bool { return f.spans[i].Last > from })
+	return i < len(f.spans) && f.spans[i].First <= to
+}
+
+// within returns the first and the last look after from, up to and including to,
+// that saw a thread asleep in f. Of one that was asleep all the time since from,
+// the first is start.
+func (f *flight) within(from, start, to time.Duration) (Look, bool) {
+	a := sort.Search(len(f.spans), func(i int) bool { return f.spans[i].Last > from })
+	b := sort.Search(len(f.spans), func(i int) bool { return f.spans[i].First > to })
+	if a >= b {
+		return Look{}, false
+	}
+	l := Look{f.spans[a].First, min(f.spans[b-1].Last, to)}
+	if l.First <= from {
+		l.First = start
+	}
+	return l, true
+}
+
+// upToEnd reports whether a thread was seen asleep in f at the end of epoch i.
+func (t *table) upToEnd(f *flight, i int) bool {
+	if i < 0 || !t.looked[i] {
 		return false
 	}
-	i := sort.Search(len(f.spans), func(i int) bool { return f.spans[i].to >= a })
-	return i < len(f.spans) && f.spans[i].from <= b
+	k := sort.Search(len(f.spans), func(k int) bool { return f.spans[k].Last >= t.ends[i] })
+	return k < len(f.spans) && f.spans[k].First <= t.ends[i]
 }
 
 // upTo returns the calls of all groups up to t; an epoch that t cuts is shared
@@ -206,32 +241,63 @@ func (r *reader) read() (Epoch, bool) {
 	}
 	r.next++
 	e := Epoch{Start: t.starts[i], End: t.ends[i]}
+	var lone map[key]bool // few epochs have any
 	for _, c := range t.order {
 		n := r.cell[c]
 		for ; n < len(c.cells) && int(c.cells[n].epoch) == i; n++ {
 			u := c.at(n, t.starts)
 			e.Rows = append(e.Rows, Row{c.group, c.call, u.count, u.first, u.last})
+			if u.lone {
+				if lone == nil {
+					lone = map[key]bool{}
+				}
+				lone[c.key] = true
+			}
 		}
 		r.cell[c] = n
 	}
 	slices.SortFunc(e.Rows, func(a, b Row) int {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), compareCalls(a.Call, b.Call))
 	})
-	if t.looked[i] {
-		e.InFlight = []policy.Call{}
-		for c, f := range t.flights {
-			k := sort.Search(len(f.spans), func(k int) bool { return f.spans[k].to >= i })
-			if k < len(f.spans) && f.spans[k].from <= i {
-				e.InFlight = append(e.InFlight, c)
-			}
+	for n, x := range e.Rows {
+		if lone[key{x.Group, x.Call}] {
+			e.Lone = append(e.Lone, n)
 		}
-		slices.SortFunc(e.InFlight, compareCalls)
+	}
+	if t.looked[i] {
+		t.readFlights(i, &e)
 	}
 	for r.lost < len(t.lost) && t.lost[r.lost].epoch <= i {
 		r.lost++
 	}
 	e.Lost = t.lostBefore(r.lost)
 	return e, true
+}
+
+// readFlights fills in who was asleep in epoch i.
+func (t *table) readFlights(i int, e *Epoch) {
+	after := e.Start - 1
+	if i > 0 {
+		after = t.ends[i-1]
+	}
+	e.InFlight = []policy.Call{}
+	looks := map[policy.Call]Look{}
+	plain := true // one look at the end tells all
+	for c, f := range t.flights {
+		l, ok := f.within(after, e.Start, e.End)
+		if !ok {
+			continue
+		}
+		e.InFlight, looks[c] = append(e.InFlight, c), l
+		since := l.First == e.Start
+		plain = plain && l.Last == e.End && (since || l.First == e.End && !t.upToEnd(f, i-1))
+	}
+	slices.SortFunc(e.InFlight, compareCalls)
+	for _, c := range e.InFlight {
+		if !plain {
+			e.Looks = append(e.Looks, looks[c])
+		}
+	}
 }
 
 func compareCalls(a, b policy.Call) int {

@@ -19,6 +19,9 @@ func tempPath(t testing.TB) string { return filepath.Join(t.TempDir(), "x.speake
 
 func TestSavedSessionOpensAsItWas(t *testing.T) {
 	s, epochs := fullSession(t, 400)
+	if len(epochsOf(s)) == len(epochs) {
+		t.Error("no epoch is of several")
+	}
 	path := tempPath(t)
 	if err := Save(path, s); err != nil {
 		t.Fatal(err)
@@ -28,7 +31,7 @@ func TestSavedSessionOpensAsItWas(t *testing.T) {
 		t.Fatal(damage, err)
 	}
 	compareRest(t, got, s)
-	compareEpochs(t, got, epochs)
+	compareEpochs(t, got, epochsOf(s))
 	if e, ok := got.Samples(), 2; len(e) != ok {
 		t.Errorf("%d samples, want %d", len(e), ok)
 	}

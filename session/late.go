@@ -55,7 +55,7 @@ func (s *Session) Late(sp Split) []Late {
 // had it, before it was first entered there.
 func (s *Session) sleptIn(c policy.Call, from, to time.Duration) bool {
 	f := s.table.flights[c]
-	return f != nil && s.table.in(f, from, to)
+	return f != nil && f.in(from, to)
 }
 
 // caller finds who made a call at a time: by the samples that are kept, else by

@@ -49,7 +49,7 @@ func (x world) live(t *testing.T, r *rand.Rand) (s *Session, rate float64, unsee
 		if !ok {
 			u = use{first: at}
 		}
-		used[i][nr] = use{u.first, at, u.count + 1}
+		used[i][nr] = use{first: u.first, last: at, count: u.count + 1}
 	}
 	for nr, perSecond := range x.rates {
 		seen := false

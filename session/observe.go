@@ -111,7 +111,7 @@ func (s *Session) uses(w window) []policy.Use {
 	}
 	asleep := s.asleep(w)
 	for call, f := range t.flights {
-		if slices.ContainsFunc(asleep, func(x stretch) bool { return t.in(f, x.from, x.to) }) {
+		if slices.ContainsFunc(asleep, func(x stretch) bool { return f.in(x.from, x.to) }) {
 			u := byCall[call]
 			u.Call, u.InFlight = call, true
 			byCall[call] = u

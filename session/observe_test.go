@@ -162,6 +162,17 @@ func TestEpochsReadBackAsTheyWere(t *testing.T) {
 	compareEpochs(t, s, x.epochs)
 }
 
+// epochsOf reads the epochs of s back.
+func epochsOf(s *Session) (out []Epoch) {
+	for rd := s.table.reader(); ; {
+		e, ok := rd.read()
+		if !ok {
+			return out
+		}
+		out = append(out, e)
+	}
+}
+
 func compareEpochs(t *testing.T, s *Session, want []Epoch) {
 	t.Helper()
 	rd := s.table.reader()
@@ -171,6 +182,7 @@ func compareEpochs(t *testing.T, s *Session, want []Epoch) {
 			t.Fatalf("%d epochs, want %d", i, len(want))
 		}
 		if e.Start != w.Start || e.End != w.End || e.Lost != w.Lost || !slices.Equal(e.Rows, w.Rows) ||
+			!slices.Equal(e.Lone, w.Lone) || !slices.Equal(e.Looks, w.Looks) ||
 			(e.InFlight == nil) != (w.InFlight == nil) || !slices.Equal(e.InFlight, w.InFlight) {
 			t.Fatalf("epoch %d is\n%+v, want\n%+v", i, e, w)
 		}
@@ -193,6 +205,10 @@ func TestAddEpochRefuses(t *testing.T) {
 		"no count":        row(Row{First: 25, Last: 25}),
 		"last before":     row(Row{Count: 2, First: 26, Last: 25}),
 		"sleeper, no abi": {Start: 20, End: 30, InFlight: []policy.Call{{ABI: 9}}},
+		"looks too few":   {Start: 20, End: 30, InFlight: []policy.Call{{}, {}}, Looks: []Look{{25, 25}}},
+		"look outside":    {Start: 20, End: 30, InFlight: []policy.Call{{}}, Looks: []Look{{15, 25}}},
+		"look backwards":  {Start: 20, End: 30, InFlight: []policy.Call{{}}, Looks: []Look{{25, 24}}},
+		"lone, no row":    {Start: 20, End: 30, Lone: []int{0}},
 	} {
 		s := New(Meta{})
 		if err := s.AddEpoch(good); err != nil {

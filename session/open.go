@@ -102,7 +102,7 @@ func read(r io.ReaderAt, size int64) (*Session, Damage, error) {
 	// An honest file packs at most about tenfold: this bounds the memory that
 	// a hostile one can ask for by its own size.
 	l := loader{s: New(Meta{}), room: 32*size + 16<<20}
-	l.s.loading = true
+	l.s.loading = true // a file's epochs stay as they are
 	l.damage.Head = !bytes.Equal(head, []byte(magic))
 	sc := newScanner(r, size)
 	if !l.damage.Head {

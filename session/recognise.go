@@ -46,8 +46,7 @@ type Recognised struct {
 func (s *Session) Recognise(sp Split) []Recognised {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	r := recogniser{s: s, end: s.table.length()}
-	r.run = without(stretch{sp.At, min(sp.runEnd(), r.end)}, s.adminSpans(sp))
+	r := s.recogniser(sp)
 	causes := r.causes()
 	if len(causes) == 0 {
 		return nil
@@ -71,6 +70,12 @@ type recogniser struct {
 	end   time.Duration // of the recording
 	run   []stretch     // run, without what is marked as administration
 	usual map[*column]bool
+}
+
+func (s *Session) recogniser(sp Split) *recogniser {
+	r := recogniser{s: s, end: s.table.length()}
+	r.run = without(stretch{sp.At, min(sp.runEnd(), r.end)}, s.adminSpans(sp))
+	return &r
 }
 
 // cause is what administration is recognised by.

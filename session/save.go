@@ -13,8 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// batch is how many epochs are read under one lock, and go into one frame, when
-// a whole session is written.
+// batch is how many epochs go into one frame when a whole session is written.
 const batch = 50
 
 // Attach makes the session write everything that is added from now on to w, and
@@ -122,42 +121,63 @@ func Save(path string, s *Session) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// writeTo writes the session as it is now. The recorder is held up by no more
-// than a batch of epochs.
+// writeTo writes the session as it is now.
 func (s *Session) writeTo(to io.Writer) error {
-	w := bufio.NewWriterSize(to, 1<<16)
-	put := func(f frame) error {
-		_, err := w.Write(appendFrame(nil, f))
+	s.mu.RLock()
+	c := s.copy()
+	s.mu.RUnlock()
+	if err := c.writeTo(to); err != nil {
 		return err
 	}
-	s.mu.RLock()
-	frames, visits, r, n := s.frames(), s.table.visitsFrame(), s.table.reader(), len(s.table.starts)
-	s.mu.RUnlock()
+	_, err := to.Write(appendFrame(nil, newFrame(kindEnd, struct{}{})))
+	return err
+}
+
+// whole is a session as it was at one time, to be written.
+type whole struct {
+	frames []frame
+	epochs []Epoch
+	behind []frame // what counts behind the epochs
+}
+
+// copy takes what writeTo writes. Call it with the lock held.
+func (s *Session) copy() whole {
+	out := whole{frames: s.frames(), epochs: make([]Epoch, 0, len(s.table.starts)), behind: []frame{s.table.visitsFrame()}}
+	for r := s.table.reader(); ; {
+		e, ok := r.read()
+		if !ok {
+			return out
+		}
+		out.epochs = append(out.epochs, e)
+	}
+}
+
+// writeTo writes a file without its end.
+func (x whole) writeTo(to io.Writer) error {
+	w := bufio.NewWriterSize(to, 1<<16)
 	if _, err := w.WriteString(magic); err != nil {
 		return err
 	}
-	for _, f := range frames {
-		if err := put(f); err != nil {
+	for _, f := range x.frames {
+		if _, err := w.Write(appendFrame(nil, f)); err != nil {
 			return err
 		}
 	}
-	for r.next < n {
-		s.mu.RLock()
-		epochs, rows := []Epoch(nil), 0
-		for r.next < n && len(epochs) < batch && rows < maxFrameRows/2 {
-			e, _ := r.read()
-			epochs, rows = append(epochs, e), rows+rowsOf(e)
+	for e := x.epochs; len(e) > 0; {
+		n, rows := 0, 0
+		for n < len(e) && n < batch && rows < maxFrameRows/2 {
+			rows += rowsOf(e[n])
+			n++
 		}
-		s.mu.RUnlock()
-		if err := put(epochsFrame(epochs)); err != nil {
+		if _, err := w.Write(appendFrame(nil, epochsFrame(e[:n]))); err != nil {
 			return err
 		}
+		e = e[n:]
 	}
-	if err := put(visits); err != nil { // it counts where it has a column, so behind them
-		return err
-	}
-	if err := put(newFrame(kindEnd, struct{}{})); err != nil {
-		return err
+	for _, f := range x.behind {
+		if _, err := w.Write(appendFrame(nil, f)); err != nil {
+			return err
+		}
 	}
 	return w.Flush()
 }

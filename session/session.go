@@ -87,7 +87,8 @@ func (s *Session) Length() time.Duration {
 	return s.table.length()
 }
 
-// AddEpoch appends one epoch to the recording. An epoch that comes before the
+// AddEpoch appends one epoch to the recording, and now and then makes those that
+// are long past coarser; see Precision. An epoch that comes before the
 // one before it, or that makes no sense, is refused with ErrEpoch.
 func (s *Session) AddEpoch(e Epoch) (err error) {
 	s.change(func() {
@@ -103,6 +104,9 @@ func (s *Session) AddEpoch(e Epoch) (err error) {
 			s.keepVisits()
 		}
 		s.resolve()
+		if !s.loading {
+			s.coalesce()
+		}
 	})
 	return err
 }

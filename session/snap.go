@@ -28,7 +28,7 @@ func (s *Session) snap(at time.Duration) time.Duration {
 			if u.first > border && !c.jumbled {
 				break
 			}
-			if u.count > 1 && u.last > at && u.last <= border {
+			if !u.single() && u.last > at && u.last <= border {
 				border, found = u.last, true
 			}
 		}

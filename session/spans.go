@@ -51,9 +51,9 @@ func (j *joined) join(u use, ok bool) {
 	switch {
 	case !ok:
 	case !j.any:
-		j.use, j.any = u, true
+		j.use, j.any = use{first: u.first, last: u.last, count: u.count}, true
 	default:
-		j.use = use{min(j.first, u.first), max(j.last, u.last), j.count + u.count}
+		j.use = use{first: min(j.first, u.first), last: max(j.last, u.last), count: j.count + u.count}
 	}
 }
 

@@ -49,10 +49,29 @@ type Row struct {
 type Epoch struct {
 	Start, End time.Duration
 	Rows       []Row
-	// InFlight are the calls that a thread was asleep in at End. Nil when
-	// nobody looked.
+	// Lone lists, when the epoch is several in one, the rows (ascending indexes)
+	// whose Last is known to the nanosecond although they count more than one
+	// use: there was one in the last of the several.
+	Lone []int
+	// InFlight are the calls that a thread was asleep in at a look, which is at
+	// End. Nil when nobody looked.
 	InFlight []policy.Call
-	Lost     trace.Lost // totals since the recording began, not of this epoch
+	// Looks are, when the epoch is several in one, the first and the last look
+	// that saw each of InFlight. A first at Start: it was asleep at the end of the
+	// epoch before, and since. Nil: there was one, at End.
+	Looks []Look
+	Lost  trace.Lost // totals since the recording began, not of this epoch
+}
+
+// Look is a span of time at whose ends a thread was seen asleep in a call.
+type Look struct{ First, Last time.Duration }
+
+// look is when call i of InFlight was seen.
+func (e Epoch) look(i int) Look {
+	if e.Looks == nil {
+		return Look{e.End, e.End}
+	}
+	return e.Looks[i]
 }
 
 // The kinds of marks. A mark of another kind is kept and shown all the same.

@@ -32,7 +32,17 @@ type wireEpochs struct {
 	Sleeper []uint32   `cbor:"10,keyasint,omitempty"`
 	Lost    []wireLost `cbor:"11,keyasint"` // totals, where they differ from the epoch before
 	More    []wireMore `cbor:"12,keyasint,omitempty"`
+
+	// Of epochs that are several in one: how long before the epoch's end each
+	// Sleeper was seen first and last (noLooks, as when both are left out: once,
+	// at the end), and which rows are lone.
+	SleptFirst []int64  `cbor:"13,keyasint,omitempty"`
+	SleptLast  []int64  `cbor:"14,keyasint,omitempty"`
+	Lone       []uint32 `cbor:"15,keyasint,omitempty"`
 }
+
+// noLooks in SleptFirst stands for an epoch without Looks.
+const noLooks int64 = -1
 
 type wireKey struct {
 	_     struct{} `cbor:",toarray"`
@@ -71,7 +81,7 @@ func epochsFrame(epochs []Epoch) frame {
 		}
 		return i
 	}
-	prev, lost := time.Duration(0), trace.Lost{}
+	prev, lost, late := time.Duration(0), trace.Lost{}, false
 	for i, e := range epochs {
 		w.Since = append(w.Since, int64(e.Start-prev))
 		w.Took = append(w.Took, int64(e.End-e.Start))
@@ -83,13 +93,22 @@ func epochsFrame(epochs []Epoch) frame {
 			w.First = append(w.First, int64(r.First-e.Start))
 			w.Span = append(w.Span, int64(r.Last-r.First))
 		}
+		for _, n := range e.Lone {
+			w.Lone = append(w.Lone, uint32(len(w.Key)-len(e.Rows)+n))
+		}
 		asleep := 0
 		if e.InFlight != nil {
 			asleep = 1 + len(e.InFlight)
 		}
 		w.Asleep = append(w.Asleep, asleep)
-		for _, c := range e.InFlight {
+		for k, c := range e.InFlight {
 			w.Sleeper = append(w.Sleeper, keyOf(trace.Main, c))
+			first := noLooks
+			if e.Looks != nil {
+				first, late = int64(e.End-e.Looks[k].First), true
+			}
+			w.SleptFirst = append(w.SleptFirst, first)
+			w.SleptLast = append(w.SleptLast, int64(e.End-e.look(k).Last))
 		}
 		if i == 0 || e.Lost != lost {
 			lost = e.Lost
@@ -102,76 +121,123 @@ func epochsFrame(epochs []Epoch) frame {
 			}
 		}
 	}
+	if !late {
+		w.SleptFirst, w.SleptLast = nil, nil
+	}
 	return newFrame(kindEpochs, w)
 }
 
 // epochs unpacks w, calling add for each. Every index is checked: w comes from a
 // file.
 func (w wireEpochs) epochs(add func(Epoch) error) error {
-	n := len(w.Since)
-	rows := len(w.Key)
-	if n > maxFrameEpochs {
-		return fmt.Errorf("%w: %d epochs", errFrame, n)
+	if err := w.check(); err != nil {
+		return err
 	}
-	if len(w.Took) != n || len(w.Rows) != n || len(w.Asleep) != n ||
-		len(w.Count) != rows || len(w.First) != rows || len(w.Span) != rows {
-		return fmt.Errorf("%w: columns of different lengths", errFrame)
-	}
-	var start time.Duration
-	var lost trace.Lost
-	row, sleeper, nextLost, nextMore := 0, 0, 0, 0
-	for i := range n {
-		start += time.Duration(w.Since[i])
-		e := Epoch{Start: start, End: start + time.Duration(w.Took[i])}
-		if w.Rows[i] < 0 || w.Rows[i] > rows-row {
-			return fmt.Errorf("%w: rows out of range", errFrame)
+	r := wireReader{w: w}
+	for i := range w.Since {
+		e, err := r.epoch(i)
+		if err == nil {
+			err = add(e)
 		}
-		for ; len(e.Rows) < w.Rows[i]; row++ {
-			r, err := w.row(row, start)
-			if err != nil {
-				return err
-			}
-			e.Rows = append(e.Rows, r)
-		}
-		if k := w.Asleep[i] - 1; k >= 0 {
-			if k > len(w.Sleeper)-sleeper {
-				return fmt.Errorf("%w: sleepers out of range", errFrame)
-			}
-			e.InFlight = make([]policy.Call, 0, k)
-			for _, x := range w.Sleeper[sleeper : sleeper+k] {
-				if int(x) >= len(w.Keys) {
-					return fmt.Errorf("%w: key out of range", errFrame)
-				}
-				e.InFlight = append(e.InFlight, policy.Call{ABI: w.Keys[x].ABI, Nr: w.Keys[x].Nr})
-			}
-			sleeper += k
-		}
-		for nextLost < len(w.Lost) && w.Lost[nextLost].Epoch <= i {
-			l := w.Lost[nextLost]
-			lost = trace.Lost{
-				Table: l.Table, SamplesDropped: l.Dropped, SamplesSkipped: l.Skipped,
-				EventsDropped: l.Events, JudgedDropped: l.JudgedTable,
-				ArgsDropped: lost.ArgsDropped, Unfollowed: lost.Unfollowed,
-			}
-			nextLost++
-		}
-		for nextMore < len(w.More) && w.More[nextMore].Epoch <= i {
-			lost.ArgsDropped, lost.Unfollowed = w.More[nextMore].Args, w.More[nextMore].Unfollowed
-			nextMore++
-		}
-		e.Lost = lost
-		if err := add(e); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w wireEpochs) row(i int, start time.Duration) (Row, error) {
-	if int64(w.Key[i]) >= int64(len(w.Keys)) {
-		return Row{}, fmt.Errorf("%w: key out of range", errFrame)
+// check reports columns that do not belong together.
+func (w wireEpochs) check() error {
+	n, rows, asleep := len(w.Since), len(w.Key), len(w.Sleeper)
+	if n > maxFrameEpochs {
+		return fmt.Errorf("%w: %d epochs", errFrame, n)
 	}
-	k := w.Keys[w.Key[i]]
-	first := start + time.Duration(w.First[i])
-	return Row{k.Group, policy.Call{ABI: k.ABI, Nr: k.Nr}, w.Count[i], first, first + time.Duration(w.Span[i])}, nil
+	if len(w.Took) != n || len(w.Rows) != n || len(w.Asleep) != n ||
+		len(w.Count) != rows || len(w.First) != rows || len(w.Span) != rows ||
+		len(w.SleptFirst) != len(w.SleptLast) || w.SleptFirst != nil && len(w.SleptFirst) != asleep {
+		return fmt.Errorf("%w: columns of different lengths", errFrame)
+	}
+	return nil
+}
+
+// wireReader goes through the columns of w.
+type wireReader struct {
+	w                  wireEpochs
+	start              time.Duration
+	row, sleeper, lone int
+	nextLost, nextMore int
+	lost               trace.Lost
+}
+
+func (r *wireReader) epoch(i int) (Epoch, error) {
+	w := &r.w
+	r.start += time.Duration(w.Since[i])
+	e := Epoch{Start: r.start, End: r.start + time.Duration(w.Took[i])}
+	if w.Rows[i] < 0 || w.Rows[i] > len(w.Key)-r.row {
+		return e, fmt.Errorf("%w: rows out of range", errFrame)
+	}
+	for len(e.Rows) < w.Rows[i] {
+		x, lone, err := r.nextRow()
+		if err != nil {
+			return e, err
+		}
+		if lone {
+			e.Lone = append(e.Lone, len(e.Rows))
+		}
+		e.Rows = append(e.Rows, x)
+	}
+	if err := r.sleepers(i, &e); err != nil {
+		return e, err
+	}
+	for ; r.nextLost < len(w.Lost) && w.Lost[r.nextLost].Epoch <= i; r.nextLost++ {
+		l := w.Lost[r.nextLost]
+		r.lost = trace.Lost{
+			Table: l.Table, SamplesDropped: l.Dropped, SamplesSkipped: l.Skipped,
+			EventsDropped: l.Events, JudgedDropped: l.JudgedTable,
+			ArgsDropped: r.lost.ArgsDropped, Unfollowed: r.lost.Unfollowed,
+		}
+	}
+	for ; r.nextMore < len(w.More) && w.More[r.nextMore].Epoch <= i; r.nextMore++ {
+		r.lost.ArgsDropped, r.lost.Unfollowed = w.More[r.nextMore].Args, w.More[r.nextMore].Unfollowed
+	}
+	e.Lost = r.lost
+	return e, nil
+}
+
+// sleepers reads who was asleep in epoch i.
+func (r *wireReader) sleepers(i int, e *Epoch) error {
+	w, k := &r.w, r.w.Asleep[i]-1
+	if k < 0 {
+		return nil
+	}
+	if k > len(w.Sleeper)-r.sleeper {
+		return fmt.Errorf("%w: sleepers out of range", errFrame)
+	}
+	e.InFlight = make([]policy.Call, 0, k)
+	for ; k > 0; k-- {
+		x := w.Sleeper[r.sleeper]
+		if int64(x) >= int64(len(w.Keys)) {
+			return fmt.Errorf("%w: key out of range", errFrame)
+		}
+		e.InFlight = append(e.InFlight, policy.Call{ABI: w.Keys[x].ABI, Nr: w.Keys[x].Nr})
+		if w.SleptFirst != nil && w.SleptFirst[r.sleeper] != noLooks {
+			e.Looks = append(e.Looks, Look{e.End - time.Duration(w.SleptFirst[r.sleeper]), e.End - time.Duration(w.SleptLast[r.sleeper])})
+		}
+		r.sleeper++
+	}
+	return nil
+}
+
+func (r *wireReader) nextRow() (x Row, lone bool, err error) {
+	w, i := &r.w, r.row
+	if int64(w.Key[i]) >= int64(len(w.Keys)) {
+		return Row{}, false, fmt.Errorf("%w: key out of range", errFrame)
+	}
+	for r.lone < len(w.Lone) && int64(w.Lone[r.lone]) < int64(i) {
+		r.lone++
+	}
+	lone = r.lone < len(w.Lone) && int64(w.Lone[r.lone]) == int64(i)
+	k, first := w.Keys[w.Key[i]], r.start+time.Duration(w.First[i])
+	r.row++
+	return Row{k.Group, policy.Call{ABI: k.ABI, Nr: k.Nr}, w.Count[i], first, first + time.Duration(w.Span[i])}, lone, nil
 }
