@@ -51,9 +51,28 @@ func TestRealFullDisk(t *testing.T) {
 	if err := errors.Join(w.Sync(), w.Close()); err != nil {
 		t.Fatal(err)
 	}
+	if left, _ := os.ReadDir(dir); len(left) != 1 {
+		t.Errorf("left behind: %v", left)
+	}
 	got, damage, err = Open(path)
 	if err != nil || damage.Any() {
 		t.Fatal(damage, err)
 	}
-	compareEpochs(t, got, epochs)
+	compareEpochs(t, got, epochsOf(s))
+}
+
+// Root may go on with a recording of somebody else's: it stays theirs.
+func TestFileKeepsItsOwner(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root, to make a file of another user")
+	}
+	path := tempPath(t)
+	_, w, _ := recorded(t, path)
+	if err := errors.Join(os.Chown(path, 65534, 65533), os.Chmod(path, 0o640), w.writeAnew(), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil || st.Uid != 65534 || st.Gid != 65533 || st.Mode&0o7777 != 0o640 {
+		t.Errorf("it is of %d:%d, mode %o, %v", st.Uid, st.Gid, st.Mode, err)
+	}
 }

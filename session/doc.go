@@ -50,4 +50,9 @@
 // Unknown kinds and versions are passed over, and so is everything that is no
 // whole frame: a reader looks for the next marker with a right checksum. So a
 // damaged byte costs the frame it lies in, and a cut the last frame.
+//
+// While a recording goes on, its epochs are appended as they come, within a
+// second. When the file has grown by a quarter of a megabyte or more over what the
+// session, with its epochs joined, would take, the session is written to a second
+// file beside it, and the two trade places in one step.
 package session

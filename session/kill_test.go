@@ -15,7 +15,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 3 {
 		switch os.Args[1] {
 		case "_write":
-			writeForever(os.Args[2])
+			writeForever(os.Args[2], false)
+		case "_anew":
+			writeForever(os.Args[2], true)
 		case "_gate":
 			gate(os.Args[2])
 		case "_serve":
@@ -25,8 +27,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// writeForever records an epoch a millisecond and tells each on its output.
-func writeForever(path string) {
+// writeForever records an epoch a millisecond and tells each on its output. Anew
+// means that its file is written anew all the time.
+func writeForever(path string, anew bool) {
 	w, err := Create(path, Meta{Tool: "test"})
 	if err != nil {
 		panic(err)
@@ -34,6 +37,13 @@ func writeForever(path string) {
 	s := New(Meta{Tool: "test"})
 	s.Attach(w)
 	s.AddMark(Mark{Kind: MarkUser, Text: "first"})
+	go func() {
+		for anew {
+			if err := w.writeAnew(); err != nil {
+				panic(err)
+			}
+		}
+	}()
 	for i := time.Duration(0); ; i++ {
 		if err := s.AddEpoch(Epoch{Start: i * ms, End: (i + 1) * ms}); err != nil {
 			panic(err)
@@ -44,11 +54,14 @@ func writeForever(path string) {
 }
 
 func TestKilledWriterLosesAtMostTheLastSecond(t *testing.T) {
-	for _, after := range []time.Duration{1200 * ms, 2300 * ms} {
-		path := tempPath(t)
+	for i, after := range []time.Duration{1200 * ms, 2300 * ms, 1200 * ms, 1333 * ms, 2300 * ms} {
+		path, mode := tempPath(t), "_write"
+		if i > 1 {
+			mode = "_anew"
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		cmd := exec.CommandContext(ctx, "/proc/self/exe", "_write", path)
+		cmd := exec.CommandContext(ctx, "/proc/self/exe", mode, path)
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)

@@ -31,13 +31,18 @@ func Open(path string) (*Session, Damage, error) {
 
 // OpenAppend opens a session file as Open does, and goes on writing to it: the
 // Writer is attached, and the caller closes it. Nothing that is in the file is
-// changed. It fails while another process writes the file.
+// changed, unless epochs are added: then it is written anew as Create says, if
+// nothing of it was lost. It fails while another process writes the file.
 func OpenAppend(path string) (*Session, *Writer, Damage, error) {
 	f, err := openRegular(path, os.O_RDWR|os.O_APPEND)
 	if err != nil {
 		return nil, nil, Damage{}, err
 	}
-	if err := lock(f); err != nil {
+	err = lock(f)
+	if err == nil {
+		err = inPlace(f, path)
+	}
+	if err != nil {
 		return nil, nil, Damage{}, errors.Join(err, f.Close())
 	}
 	s, damage, err := openFile(f)
@@ -51,7 +56,21 @@ func OpenAppend(path string) (*Session, *Writer, Damage, error) {
 	w := newWriter(path, f, size)
 	w.saved = s.Length()
 	s.log = w
+	w.of(s)
 	return s, w, damage, nil
+}
+
+// inPlace makes sure that f, which is locked now, is still what lies at path:
+// whoever wrote it may have put a shorter one there since it was opened.
+func inPlace(f *os.File, path string) error {
+	have, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("open session: %w", err)
+	}
+	if now, err := os.Stat(path); err != nil || !os.SameFile(have, now) {
+		return fmt.Errorf("open session: %s was just replaced: open it again", path)
+	}
+	return nil
 }
 
 // openRegular opens a file without waiting: a pipe's open or a device's could

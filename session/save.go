@@ -37,6 +37,7 @@ func (s *Session) Attach(w *Writer) {
 	}
 	s.log, s.table.visits.kept = w, 0
 	s.keepVisits()
+	w.of(s)
 }
 
 // frames returns all but the epochs, as frames. Call it with the lock held.

@@ -32,7 +32,8 @@ type file interface {
 // Writer appends a session to its file as it happens. Attach it to a session;
 // from then on every Add goes to the file as well. Marks, edits, splits and
 // trials are handed to the kernel at once, epochs within a second, and fsync
-// runs every second.
+// runs every second. When a recording has grown by much that was made coarser
+// since, its file is written anew; see anew.
 //
 // When the disk takes nothing, the error stays in Err, the session goes on in
 // memory, and what waits is written as soon as the disk takes it again. The error
@@ -54,9 +55,11 @@ type Writer struct {
 	err     error  // why the file is not being written
 	lasting error  // an fsync that failed: the kernel tells it once, and what it was about may be gone
 	added   bool   // there is something that an end must be written for
-	closed  bool
+	closing bool
+	closed  bool          // nothing can be added any more
 	queued  time.Duration // end of the last epoch that was made into a frame
 	saved   time.Duration // end of the last epoch that the kernel took
+	anew    anew
 
 	disk  sync.Mutex // held while the file is used, never waited for with mu held
 	size  int64      // whole frames written
@@ -103,6 +106,7 @@ func newWriter(path string, f file, size int64) *Writer {
 		path: path, f: f, size: size, dirty: true,
 		wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}
+	w.anew.base = size
 	go w.run()
 	return w
 }
@@ -155,6 +159,7 @@ func (w *Writer) putEpoch(e Epoch) {
 		w.queueEpochs()
 	}
 	w.epochs = append(w.epochs, cloneEpoch(e))
+	w.anew.recording = true
 	w.rows += rowsOf(e)
 	w.length = e.End
 }
@@ -186,7 +191,9 @@ func (w *Writer) queue(f frame) bool {
 		w.dropped++
 		return false
 	}
+	n := len(w.pending)
 	w.pending = appendFrame(w.pending, f)
+	w.anew.see(w.pending[n:])
 	return true
 }
 
@@ -204,6 +211,7 @@ func (w *Writer) run() {
 			w.note(err)
 		case <-tick.C:
 			w.Sync() // the error is kept for Err
+			w.goAnew()
 		case <-w.quit:
 			return
 		}
@@ -289,18 +297,22 @@ func (w *Writer) take() ([]byte, time.Duration) {
 // the recording the file holds. Closing twice does nothing.
 func (w *Writer) Close() error {
 	w.mu.Lock()
-	if w.closed {
-		w.mu.Unlock()
+	closing := w.closing
+	w.closing = true
+	w.mu.Unlock()
+	if closing {
 		return nil
 	}
+	close(w.quit)
+	<-w.done
+	w.rest()
+	w.mu.Lock()
 	w.queueEpochs()
 	if w.added {
 		w.queue(newFrame(kindEnd, struct{}{}))
 	}
 	w.closed = true
 	w.mu.Unlock()
-	close(w.quit)
-	<-w.done
 	err := w.Sync()
 	if e := w.f.Close(); err == nil && e != nil {
 		err = fmt.Errorf("close session: %w", e)
