@@ -39,7 +39,8 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is main without the exit: 0 done, 1 an error that was told, 2 bad usage.
+// run is main without the exit: 0 done, 1 an error that was told, 2 bad usage;
+// diff has 1 for differences and 2 for errors.
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
@@ -54,8 +55,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
+	if st := exitStatus(0); errors.As(err, &st) {
+		return int(st)
+	}
 	tell(stderr, err)
-	if errors.As(err, new(usageError)) {
+	if errors.As(err, new(usageError)) || errors.As(err, new(trouble)) {
 		return 2
 	}
 	return 1

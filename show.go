@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -163,14 +161,7 @@ func showJSON(w io.Writer, s *session.Session) error {
 		}
 		out.Calls = append(out.Calls, c)
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(out); err != nil {
-		return err
-	}
-	_, err := w.Write(escaped(b.Bytes()))
-	return err
+	return writeJSON(w, out)
 }
 
 // runJSON is one recording of a merged session.

@@ -161,11 +161,11 @@ func (r Rules) Want(c Call, args Args) Action {
 			return rule.Action
 		}
 	}
-	return r.base(c)
+	return r.Otherwise(c)
 }
 
-// base is the answer to a call when no rule holds.
-func (r Rules) base(c Call) Action {
+// Otherwise returns the answer to a call when no rule holds.
+func (r Rules) Otherwise(c Call) Action {
 	switch {
 	case !r.speaks(c.ABI) && c.ABI == X32 && r.speaks(X86_64) && r.outside.Newer != 0:
 		return r.outside.Newer
@@ -211,7 +211,7 @@ func (r Rules) both(c Call) (allows, denies bool) {
 		covered = covered || len(rule.When) == 0
 	}
 	if !covered {
-		answers = append(answers, r.base(c))
+		answers = append(answers, r.Otherwise(c))
 	}
 	for _, a := range answers {
 		allows, denies = allows || a.Allows(), denies || !a.Allows()
