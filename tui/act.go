@@ -96,6 +96,12 @@ func (m *model) doBench(a action) tea.Cmd {
 	case actPause:
 		m.live.pause(m.snap)
 		return nil
+	case actEvidence:
+		m.open(&notice{title: "What the detectors think", lines: opinionLines(m.snap)}, false)
+		return nil
+	case actReady:
+		m.askReady()
+		return nil
 	}
 	return m.move(a)
 }

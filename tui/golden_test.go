@@ -69,6 +69,8 @@ func TestScreens(t *testing.T) {
 		{"log", []string{"5"}},
 		{"timeline", []string{"a", "t", "h", "h"}},
 		{"help", []string{"?"}},
+		{"evidence", []string{"D"}},
+		{"ready-dialog", []string{"W"}},
 		{"hold-dialog", []string{"a", "H"}},
 		{"inject-dialog", []string{"a", "I"}},
 		{"export-dialog", []string{"x"}},

@@ -38,6 +38,8 @@ const (
 	actPane5
 	actTimeline
 	actAccept
+	actEvidence
+	actReady
 	actSplitLeft
 	actSplitRight
 	actStopLeft
@@ -194,6 +196,8 @@ func keymap() []binding {
 		{actPrevMark, []string{"N"}, inTimeline, groupSplit, "", "move the marker to the one before", false},
 		{actZoomIn, []string{"+", "="}, inBench, groupSplit, "", "zoom in around the marker", false},
 		{actZoomOut, []string{"-"}, inBench, groupSplit, "", "zoom out", false},
+		{actEvidence, []string{"D"}, inBench, groupSplit, "detectors", "show what each detector thinks of the split, and why", false},
+		{actReady, []string{"W"}, inBench, groupSplit, "", "wait until it is ready: name a readiness probe (a port, a page, a log line, …)", false},
 
 		{actUserMark, []string{"m"}, inBench, groupRecord, "mark", "put a mark of your own at this moment", false},
 		{actSave, []string{"s"}, inBench, groupRecord, "save", "save the whole session as another file", false},

@@ -65,6 +65,11 @@ func markerRows(n *snapshot) []instant {
 	if n.proposed && n.proposal.At != n.split.At {
 		out = append(out, instant{at: n.proposal.At, kind: "proposed", text: n.proposal.How, look: strong})
 	}
+	for _, o := range n.opinions {
+		if o.Found && (!n.proposed || o.At != n.proposal.At) {
+			out = append(out, instant{at: o.At, kind: "detector", text: fmt.Sprintf("the %s has the split here (%s): %s", o.Detector, o.Confidence, o.How)})
+		}
+	}
 	return out
 }
 
@@ -142,7 +147,7 @@ func (p *marksPane) draw(d *draw, n *snapshot, to rect, focused bool) []string {
 	all := p.rows(d, n)
 	shown, _ := all.keep(p.filter)
 	head := []string{
-		d.dim.Render(short(d.filtered(&p.list, shown.n, all.n)+" enter sets the split there; timeline letters: E exec L listen W wait A accept S stop U yours", to.w, d.dots)),
+		d.dim.Render(short(d.filtered(&p.list, shown.n, all.n)+" enter sets the split there; timeline letters: E exec L listen W wait A accept Y ready S stop U yours", to.w, d.dots)),
 		d.title.Render(fit("       time what        who and what it was", to.w)),
 	}
 	return d.body(head, shown, &p.list, to, focused)

@@ -118,7 +118,7 @@ func helpSigns(at where) []line {
 		say(strong, "Signs"),
 		say(plainLine, "  yes, no         the phase may, or may not, use the call; * decided by hand"),
 		say(plainLine, "  new             on the timeline: how many calls were used for the first time (+: over 9)"),
-		say(plainLine, "  E L W A S U     marks: exec, listen, waits for requests, accept, stop, your own"),
+		say(plainLine, "  E L W A Y S U   marks: exec, listen, waits for requests, accept, ready, stop, your own"),
 		say(plainLine, "  e s B F R X ?   entered from outside, signal, bind, own filter, io_uring, ended, not recorded"),
 		say(plainLine, "  drops           samples that could not be shown; the recording is exact all the same"),
 	}

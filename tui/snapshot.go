@@ -36,6 +36,7 @@ type snapshot struct {
 	standing    standing
 	proposal    session.Split
 	proposed    bool
+	opinions    []session.Opinion // of the detectors
 	policy      policy.Policy
 	entries     []policy.Entry
 	warnings    []policy.Warning
@@ -93,6 +94,7 @@ func (n *snapshot) choose(s *session.Session, k wish) {
 		return
 	}
 	n.proposal, n.proposed = s.Propose(n.length)
+	n.opinions = s.Opinions(n.length)
 	sp, has := s.Split()
 	switch {
 	case k.moved != nil:

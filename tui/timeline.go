@@ -199,7 +199,7 @@ var letters = []struct {
 	{session.MarkEnter, "e"}, {session.MarkSignal, "s"}, {session.MarkExec, "E"}, {session.MarkStart, "E"},
 	{session.MarkBind, "B"}, {session.MarkAccept, "A"}, {session.MarkWait, "W"}, {session.MarkListen, "L"},
 	{session.MarkListenWait, "W"}, {session.MarkSeccomp, "F"}, {session.MarkUring, "R"}, {session.MarkGap, "?"},
-	{session.MarkUser, "U"}, {session.MarkEnded, "X"}, {session.MarkStop, "S"},
+	{session.MarkReady, "Y"}, {session.MarkUser, "U"}, {session.MarkEnded, "X"}, {session.MarkStop, "S"},
 }
 
 // marksOn writes the letter of the weightiest mark of each bucket.
@@ -322,13 +322,7 @@ func proposalText(n *snapshot) []line {
 	if n.proposed && n.standing != decided {
 		evidence = p.Evidence
 	}
-	for _, e := range evidence {
-		sign, look := "+", good
-		if !e.For {
-			sign, look = "-", warn
-		}
-		out = append(out, say(look, "%s %s  %s", sign, offset(e.At), e.Text))
-	}
+	out = append(out, evidenceLines(evidence)...)
 	if len(out) == 0 {
 		out = append(out, say(plainLine, "split at %s", offset(n.split.At)))
 	}
