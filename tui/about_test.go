@@ -26,11 +26,14 @@ func TestAboutUnknownCall(t *testing.T) {
 
 func TestSetsSortAndFilterByRisk(t *testing.T) {
 	d, _ := openDemo(t)
-	d.keys("a")
+	d.keys("a", "G")
 	for d.m.sets.order != byRisk {
 		d.keys(">")
 	}
 	d.wants("by risk")
+	if d.m.sets.cursor != 0 || d.m.sets.top != 0 {
+		t.Errorf("the cursor is on row %d, row %d is the first", d.m.sets.cursor, d.m.sets.top)
+	}
 	rows := d.m.sets.table(d.m.snap)
 	for i := 1; i < len(rows); i++ {
 		if riskOf(rows[i].Call) > riskOf(rows[i-1].Call) {

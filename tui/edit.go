@@ -19,9 +19,11 @@ func (m *model) doSets(a action) tea.Cmd {
 	switch a {
 	case actSort:
 		m.sets.order = (m.sets.order + 1) % orders
+		m.sets.cursor, m.sets.top = 0, 0 // what the order puts first is why it was asked for
 		m.say(plainLine, "sorted by "+m.sets.order.String())
 	case actReverse:
 		m.sets.reverse = !m.sets.reverse
+		m.sets.cursor, m.sets.top = 0, 0
 	case actOnlyRemoved:
 		m.sets.removed = !m.sets.removed
 		m.sets.cursor = 0
