@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// FirstAsking ends the text of the mark of an answer that came when the target was
+// asked for the first time: it may have been ready for long.
+const FirstAsking = ", at the first asking"
+
 // probed is a readiness probe that the user named, and how far it came.
 type probed struct {
 	name    string
@@ -74,7 +78,7 @@ func (f *facts) readiness() Opinion {
 		o.Evidence = append(o.Evidence, Evidence{m.At, true, m.Text})
 	}
 	if last == nil {
-		return Opinion{How: without[0].Text, Evidence: without}
+		return Opinion{How: "no probe that was named tells when it was ready", Evidence: without}
 	}
 	if o = f.ready(o, *last); len(without) > 0 {
 		o.Evidence, o.Confidence = append(o.Evidence, without...), step(o.Confidence, -1)
@@ -87,8 +91,8 @@ func (f *facts) readiness() Opinion {
 func (f *facts) answer(p *probed) (*Mark, Evidence) {
 	var why Evidence
 	for _, m := range p.answers {
-		if m.At >= p.from && m.At-p.from <= atOnce && p.from > max(0, f.began())+atOnce {
-			return nil, Evidence{m.At, false, m.Text + " when first asked: since when is not known"}
+		if strings.HasSuffix(m.Text, FirstAsking) && p.from > max(0, f.began())+atOnce {
+			return nil, Evidence{m.At, false, m.Text + ": since when is not known"}
 		}
 		i := slices.IndexFunc(f.setup(), func(w server) bool { return m.At <= w.ended })
 		if i < 0 {
@@ -108,9 +112,9 @@ func (f *facts) answer(p *probed) (*Mark, Evidence) {
 
 // ready finds the split after the last answer.
 func (f *facts) ready(o Opinion, answer Mark) Opinion {
-	if !f.s.meta.StartSeen && answer.At <= f.began()+atOnce {
+	if !f.s.meta.StartSeen && (answer.At <= f.began() || strings.HasSuffix(answer.Text, FirstAsking)) {
 		o.Found, o.At, o.Confidence = true, min(0, f.began()), Medium
-		o.How = answer.Text + " as the recording began: all that was seen is run"
+		o.How = answer.Text + ", as the recording began: all that was seen is run"
 		o.Evidence = append(o.Evidence, Evidence{0, false, "boot was not seen: boot it again to learn what it needs"})
 		return o
 	}

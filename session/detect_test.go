@@ -120,12 +120,20 @@ func TestReadinessProbe(t *testing.T) {
 			true, false, 7500 * ms, Medium, []string{"-a connection shows only that somebody listens", "10s without a new call"},
 		},
 		"served before it was watched": {
-			script{unseen: true, news: boot, length: 9 * sec, marks: []Mark{probes(0, http), answers(100*ms, http+" answers 200")}},
+			script{unseen: true, news: boot, length: 9 * sec, marks: []Mark{probes(0, http), answers(100*ms, http+" answers 200"+FirstAsking)}},
 			true, false, 0, Medium, []string{"all that was seen is run", "-boot was not seen"},
 		},
 		"named late": {
-			script{news: boot, length: 30 * sec, marks: []Mark{probes(20*sec, http), answers(20100*ms, http+" answers 200")}},
-			false, false, 0, "", []string{"-" + http + " answers 200 when first asked: since when is not known"},
+			script{news: boot, length: 30 * sec, marks: []Mark{probes(20*sec, http), answers(20100*ms, http+" answers 200"+FirstAsking)}},
+			false, false, 0, "", []string{"-" + http + " answers 200, at the first asking: since when is not known"},
+		},
+		"named as it boots": {
+			script{news: boot, length: 30 * sec, marks: []Mark{probes(2200*ms, http), answers(2500*ms, http+" answers 200")}},
+			true, false, 2500 * ms, High, nil,
+		},
+		"answers at once": {
+			script{news: boot, length: 30 * sec, marks: []Mark{probes(0, http), answers(2500*ms, http+" answers 200"+FirstAsking)}},
+			true, false, 2500 * ms, High, nil,
 		},
 		"named late, and it tells when": { // a log with times
 			script{news: boot, length: 30 * sec, marks: []Mark{probes(20*sec, `log "ready"`), answers(2500*ms, `log "ready" was written`)}},

@@ -28,7 +28,7 @@ func (p command) run(ctx context.Context, pid int) (Answer, error) {
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
-		return Answer{time.Now(), "ends well"}, nil
+		return Answer{At: time.Now(), Said: "ends well"}, nil
 	case ctx.Err() != nil:
 		return Answer{}, fmt.Errorf("the command did not end within %v", askTime)
 	case errors.As(err, &exit):

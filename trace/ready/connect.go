@@ -27,7 +27,7 @@ func (p tcp) ask(ctx context.Context, t Target, tell func(Answer)) error {
 			return Answer{}, err
 		}
 		c.Close()
-		return Answer{time.Now(), "answers"}, nil
+		return Answer{At: time.Now(), Said: "answers"}, nil
 	})
 }
 
@@ -70,7 +70,7 @@ func (p web) get(ctx context.Context, pid int) (Answer, error) {
 	if r.StatusCode < 200 || r.StatusCode > 399 {
 		return Answer{}, fmt.Errorf("it answered %d", r.StatusCode)
 	}
-	return Answer{time.Now(), fmt.Sprintf("answers %d", r.StatusCode)}, nil
+	return Answer{At: time.Now(), Said: fmt.Sprintf("answers %d", r.StatusCode)}, nil
 }
 
 // cause is an error without the request that it wraps, and without what the target

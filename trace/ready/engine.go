@@ -18,11 +18,8 @@ func (health) ask(ctx context.Context, t Target, tell func(Answer)) error {
 		return err
 	}
 	defer d.Close()
-	first := true
 	return poll(ctx, t, tell, func(ctx context.Context, _ int) (Answer, error) {
 		h, err := d.Health(ctx, t.Found().ID)
-		was := first
-		first = false
 		switch {
 		case err != nil:
 			return Answer{}, err
@@ -30,10 +27,8 @@ func (health) ask(ctx context.Context, t Target, tell func(Answer)) error {
 			return Answer{}, fmt.Errorf("%w: the container has no health check", ErrUnsupported)
 		case h.Status != "healthy":
 			return Answer{}, errors.New("the health check says " + h.Status)
-		case was: // since when is not known
-			return Answer{time.Now(), "is healthy"}, nil
 		}
-		return Answer{h.Checked, "turned healthy"}, nil
+		return Answer{At: h.Checked, Said: "is healthy"}, nil
 	})
 }
 
@@ -85,7 +80,7 @@ type matcher struct {
 func (m *matcher) line(at time.Time, line string) (more bool) {
 	if contains(line, m.text) {
 		m.told++
-		m.tell(Answer{at, "was written"})
+		m.tell(Answer{At: at, Said: "was written"})
 	}
 	return m.told < maxTold
 }

@@ -90,7 +90,7 @@ func (s *Socket) listen(ctx context.Context, t Target, tell func(Answer)) error 
 			foreign++
 		default:
 			told++
-			tell(Answer{at, "says READY=1"})
+			tell(Answer{At: at, Said: "says READY=1"})
 		}
 		done() // who waits for it to be read goes on now
 	}
@@ -150,5 +150,5 @@ func unitReady(ctx context.Context, unit string) (Answer, error) {
 	case is["ActiveState"] != "active":
 		return Answer{}, fmt.Errorf("the unit is %s (%s)", is["ActiveState"], is["SubState"])
 	}
-	return Answer{time.Now(), "says READY=1: the unit is active"}, nil
+	return Answer{At: time.Now(), Said: "says READY=1: the unit is active"}, nil
 }

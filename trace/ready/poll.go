@@ -19,7 +19,7 @@ const (
 // not, the last time; an ErrUnsupported ends it.
 func poll(ctx context.Context, t Target, tell func(Answer), ask func(ctx context.Context, pid int) (Answer, error)) error {
 	var last error
-	wait := askFirst
+	wait, first := askFirst, true
 	for {
 		if pid := t.Pid(); pid != 0 {
 			once, cancel := context.WithTimeout(ctx, askTime)
@@ -27,6 +27,7 @@ func poll(ctx context.Context, t Target, tell func(Answer), ask func(ctx context
 			cancel()
 			switch {
 			case err == nil:
+				a.First = first
 				tell(a)
 				return nil
 			case unsupported(err):
@@ -34,7 +35,7 @@ func poll(ctx context.Context, t Target, tell func(Answer), ask func(ctx context
 			case ctx.Err() == nil || last == nil:
 				last = err
 			}
-			wait = min(wait*5/4, askLast)
+			wait, first = min(wait*5/4, askLast), false
 		}
 		select {
 		case <-ctx.Done():

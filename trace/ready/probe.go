@@ -44,8 +44,9 @@ type asker interface {
 
 // Answer is a target's word that it is ready.
 type Answer struct {
-	At   time.Time
-	Said string // what follows the probe's name: "answers 200"
+	At    time.Time
+	Said  string // what follows the probe's name: "answers 200"
+	First bool   // it was the answer to the first asking: it may have been ready for long
 }
 
 // Target is what a probe must know of the target. Funcs may be called at any time.

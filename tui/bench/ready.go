@@ -148,7 +148,12 @@ func (w *live) askOne(ctx context.Context, p ready.Probe) {
 	defer cancel()
 	for {
 		var at time.Duration
-		err := p.Ask(ctx, w.toAsk(), func(a ready.Answer) { at = w.answered(p, a.At, a.Said) })
+		err := p.Ask(ctx, w.toAsk(), func(a ready.Answer) {
+			if a.First {
+				a.Said += session.FirstAsking
+			}
+			at = w.answered(p, a.At, a.Said)
+		})
 		switch {
 		case errors.Is(err, ready.ErrUnsupported):
 			w.unready(p.Name + " " + err.Error())
