@@ -55,6 +55,13 @@ func showSession(w io.Writer, s *session.Session, calls bool) error {
 		fmt.Fprintln(w, "split     none: all is taken for boot until there is one")
 		fmt.Fprintf(w, "policy    %d calls over the whole life\n", p.Wide().Len())
 	}
+	for _, o := range s.Opinions(s.Length()) {
+		place := "none"
+		if o.Found {
+			place = fmt.Sprintf("at %s, confidence %s", o.At.Round(time.Millisecond), o.Confidence)
+		}
+		fmt.Fprintf(w, "detector  %s: %s (%s)\n", printable(o.Detector), place, printable(o.How))
+	}
 	for _, t := range s.Trials() {
 		fmt.Fprintf(w, "tried     %s at %s: %s\n", printable(t.Kind), t.At.Round(time.Millisecond), printable(t.Text))
 	}
