@@ -141,6 +141,29 @@ func (w *fakeWork) Ready(list []string) error {
 	return w.note(fmt.Sprintf("ready %q", list))
 }
 
+func (w *fakeWork) Pin(rule string) error {
+	r, err := session.ParseRule(rule)
+	if err != nil {
+		return err
+	}
+	w.s.Pin(r, "user")
+	return w.note("pin " + rule)
+}
+
+func (w *fakeWork) UndoSplit() error {
+	if !w.s.UndoSplit() {
+		return errors.New("no move to undo")
+	}
+	return w.note("undo split")
+}
+
+func (w *fakeWork) RedoSplit() error {
+	if !w.s.RedoSplit() {
+		return errors.New("no move to redo")
+	}
+	return w.note("redo split")
+}
+
 func (w *fakeWork) Mark(text string) error {
 	w.s.AddMark(session.Mark{At: w.s.Length(), Kind: session.MarkUser, Text: text})
 	return w.note("mark " + text)

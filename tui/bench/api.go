@@ -116,6 +116,12 @@ type Work interface {
 	// to ask no longer. What comes of them is in the marks, and the proposal rests
 	// on it.
 	Ready(probes []string) error
+	// Pin has a rule place the split, see session.Rule: now, or when what it waits
+	// for happens. The next boot is split by the same rule.
+	Pin(rule string) error
+	// UndoSplit goes back to the split before, or to none; RedoSplit forth again.
+	UndoSplit() error
+	RedoSplit() error
 	// Mark adds a mark of the user's at the present time.
 	Mark(text string) error
 	Edit(policy.Edit) error

@@ -74,8 +74,12 @@ func (b *Bench) open(t target.Target, item Item, tr *trace.Tracer) (*live, error
 	return b.begin(d, t, item, tr, tr.Life()), nil
 }
 
-// takeOver carries the edits of the recording before over into this one.
+// takeOver carries the edits of the recording before over into this one, and the
+// rule that splits it.
 func (w *live) takeOver(old *live) error {
+	if err := w.keepPin(old.sess); err != nil {
+		return err
+	}
 	edits := old.sess.Edits()
 	for _, e := range edits {
 		if err := w.Edit(e); err != nil {

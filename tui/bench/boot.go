@@ -280,7 +280,7 @@ func (w *live) stopOwn(ctx context.Context) error {
 		w.sess.AddMark(session.Mark{At: at, Kind: session.MarkStop, Text: "speaker stops it"})
 		if sp, ok := w.sess.Split(); ok && sp.Stop == 0 && at > sp.At {
 			sp.Stop = at
-			w.sess.AddSplit(sp)
+			w.sess.AmendSplit(sp)
 		}
 	}
 	return w.own.stop(ctx)

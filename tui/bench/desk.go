@@ -87,8 +87,72 @@ func (d *desk) SetSplit(at, stop time.Duration) error {
 	if stop != 0 && (stop <= at || stop > length) {
 		return fmt.Errorf("stop mark at %s must lie between the split and the end", stop)
 	}
-	d.sess.AddSplit(session.Split{At: d.sess.Snap(at), Stop: stop, How: "set by hand", By: byUser})
+	if old, had := d.sess.Split(); had && old.At == at { // the stop mark alone moves
+		old.Stop = stop
+		d.sess.AddSplit(old)
+		return nil
+	}
+	sp := session.Split{At: d.sess.Snap(at), Stop: stop, How: "set by hand", By: byUser}
+	sp.Evidence = d.sess.Weigh(sp)
+	d.sess.AddSplit(sp)
 	return nil
+}
+
+// Pin implements Work.
+func (d *desk) Pin(rule string) error {
+	if err := d.open(); err != nil {
+		return err
+	}
+	r, err := session.ParseRule(rule)
+	if err != nil {
+		return err
+	}
+	d.sess.Pin(r, byUser)
+	return nil
+}
+
+// keepPin has the rule that splits an earlier recording split this one.
+func (d *desk) keepPin(old *session.Session) error {
+	sp, _ := old.Split()
+	if sp.Rule == "" {
+		return nil
+	}
+	r, err := session.ParseRule(sp.Rule)
+	if err != nil {
+		return err
+	}
+	d.sess.Pin(r, sp.By)
+	return nil
+}
+
+// UndoSplit implements Work.
+func (d *desk) UndoSplit() error {
+	if err := d.open(); err != nil {
+		return err
+	}
+	if !d.sess.UndoSplit() {
+		return errors.New("no move of the split to undo")
+	}
+	return nil
+}
+
+// RedoSplit implements Work.
+func (d *desk) RedoSplit() error {
+	if err := d.open(); err != nil {
+		return err
+	}
+	if !d.sess.RedoSplit() {
+		return errors.New("no move of the split to redo")
+	}
+	return nil
+}
+
+// noSplit is ErrNoSplit, or what the split waits for.
+func (d *desk) noSplit() error {
+	if sp, _ := d.sess.Split(); sp.Waits {
+		return errors.New("no split yet: " + sp.How)
+	}
+	return ErrNoSplit
 }
 
 // Accept implements Work.
@@ -123,7 +187,7 @@ func (d *desk) takeStop() bool {
 		return ok
 	}
 	if sp.Stop, ok = d.sess.StopAfter(sp.At); ok {
-		d.sess.AddSplit(sp)
+		d.sess.AmendSplit(sp)
 	}
 	return ok
 }

@@ -98,3 +98,86 @@ func TestMergedSessionHasNoSplitToMove(t *testing.T) {
 		t.Errorf("a split was accepted: %v", err)
 	}
 }
+
+// A split that a rule pins, the moves of it, and what they are without one.
+func TestPinAndMoves(t *testing.T) {
+	d := served(t, 15*sec)
+	for text, says := range map[string]string{
+		d.UndoSplit().Error():    "no move of the split to undo",
+		d.RedoSplit().Error():    "no move of the split to redo",
+		d.Pin("soon").Error():    `no rule for a split: "soon" is neither`,
+		noPolicy(t, d):           "no split yet: accept the proposal",
+		pinned(t, d, "ready 80"): "no split yet: pinned: it waits for ready 80",
+	} {
+		if !strings.HasPrefix(text, says) {
+			t.Errorf("%q, want %q", text, says)
+		}
+	}
+	if err := d.Pin("1s after listen-wait 80"); err != nil {
+		t.Fatal(err)
+	}
+	if sp, ok := d.sess.Split(); !ok || sp.At != 3*sec || sp.Stop != 15*sec || sp.By != byUser {
+		t.Errorf("%v, %+v", ok, sp)
+	}
+	// The stop mark alone moves, and the rule stays.
+	if err := d.SetSplit(3*sec, 12*sec); err != nil {
+		t.Fatal(err)
+	}
+	if sp, _ := d.sess.Split(); sp.Rule != "1s after listen-wait 80" || sp.Stop != 12*sec {
+		t.Errorf("%+v", sp)
+	}
+	if err := d.SetSplit(4*sec, 12*sec); err != nil {
+		t.Fatal(err)
+	}
+	if sp, _ := d.sess.Split(); sp.Rule != "" || sp.At != 4*sec || len(sp.Evidence) == 0 {
+		t.Errorf("%+v", sp)
+	}
+	for range 2 {
+		if err := d.UndoSplit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if sp, _ := d.sess.Split(); sp.Rule == "" || sp.Stop != 15*sec {
+		t.Errorf("undone twice: %+v", sp)
+	}
+	if err := d.RedoSplit(); err != nil {
+		t.Fatal(err)
+	}
+	// The next life is split by the rule, not at the instant.
+	next := newDesk(session.New(session.Meta{StartSeen: true}))
+	if err := next.keepPin(d.sess); err != nil {
+		t.Fatal(err)
+	}
+	if sp, ok := next.sess.Split(); ok || sp.Rule != "1s after listen-wait 80" || !sp.Waits || sp.By != byUser {
+		t.Errorf("carried over: %v, %+v", ok, sp)
+	}
+	d.sess.AddSplit(session.Split{At: sec})
+	next = newDesk(session.New(session.Meta{}))
+	if err := next.keepPin(d.sess); err != nil || len(next.sess.Splits()) > 0 {
+		t.Error("an instant was carried over")
+	}
+	d.closed.Store(true)
+	for _, err := range []error{d.Pin("2s"), d.UndoSplit(), d.RedoSplit()} {
+		if err != ErrClosed {
+			t.Error(err)
+		}
+	}
+}
+
+// noPolicy is why d has no policy.
+func noPolicy(t *testing.T, d *desk) string {
+	t.Helper()
+	_, err := d.decided()
+	if err == nil {
+		t.Fatal("there is one")
+	}
+	return err.Error()
+}
+
+func pinned(t *testing.T, d *desk, rule string) string {
+	t.Helper()
+	if err := d.Pin(rule); err != nil {
+		t.Fatal(err)
+	}
+	return noPolicy(t, d)
+}

@@ -10,11 +10,11 @@ import (
 	"speaker/session"
 )
 
-// decided returns the policy at the current split, or ErrNoSplit.
+// decided returns the policy at the current split, or why there is none.
 func (d *desk) decided() (policy.Policy, error) {
 	sp, ok := d.sess.Split()
 	if !ok {
-		return policy.Policy{}, ErrNoSplit
+		return policy.Policy{}, d.noSplit()
 	}
 	return d.sess.Policy(sp), nil
 }
@@ -73,7 +73,7 @@ func (w *live) Hold(ctx context.Context, auto bool) (Work, error) {
 	}
 	sp, ok := w.sess.Split()
 	if !ok {
-		return nil, ErrNoSplit
+		return nil, w.noSplit()
 	}
 	if err := apply.Refusal(apply.Preflight(noPids, w.sess.Policy(sp), apply.ModeHold)); err != nil {
 		return nil, err

@@ -124,14 +124,20 @@ func appliedOf(m keeper.Mode) Applied {
 }
 
 // crossWhenReady crosses the split of an automatic hold once this boot shows
-// the evidence that the split asks for.
+// the evidence that the split asks for: its rule's, or the proposal's.
 func (w *live) crossWhenReady() {
-	sp, ok := w.sess.Propose(w.sess.Length())
+	sp, ok := w.sess.Split()
+	pinned := sp.Rule != ""
+	if !pinned {
+		sp, ok = w.sess.Propose(w.sess.Length())
+	}
 	if !ok {
 		return
 	}
-	sp.By = "speaker, for the automatic hold"
-	w.sess.AddSplit(sp)
+	if !pinned {
+		sp.By = "speaker, for the automatic hold"
+		w.sess.AddSplit(sp)
+	}
 	if err := w.CrossSplit(); err != nil {
 		w.problem("cross the split: " + err.Error())
 	}
