@@ -23,8 +23,19 @@ import (
 	"speaker/tui/bench"
 )
 
+// ruleHelp explains the rules of --split.
+var ruleHelp = `A rule for --split is a time (2.5s), or an event of the recording, with a delay if
+you like. Words behind the event pick one by its text or process:
+
+  "ready 80"                  a readiness probe of port 80 was answered
+  "2s after listen-wait"      two seconds after a thread waited on its socket
+  "2nd exec nginx"            the second exec of nginx
+  "call accept4"              the first use of a call
+
+The events are ` + strings.Join(session.RuleEvents(), ", ") + `.`
+
 func recordCommand(s *settings) *cobra.Command {
-	var out, output, next string
+	var out, output, next, split string
 	var length time.Duration
 	var boot, follow bool
 	c := &cobra.Command{Use: "record {TARGET | --next PATTERN | -- COMMAND [ARG...]}", Short: "record a session without a screen",
@@ -36,7 +47,9 @@ very first call. The time then runs from that start.
 
 With --follow it goes on when somebody starts the container again: each life is
 recorded from its first call, into a file of its own, until the time is up or
-ctrl-c.`,
+ctrl-c.
+
+` + ruleHelp,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if length < 0 {
@@ -44,6 +57,9 @@ ctrl-c.`,
 			}
 			if s.noFile && out != "" {
 				return usageError{errors.New("--no-file and --out cannot both be: leave one out")}
+			}
+			if _, err := splitRule(split); err != nil {
+				return err
 			}
 			o := s.options()
 			o.SessionFile, o.Follow = out, follow
@@ -56,7 +72,7 @@ ctrl-c.`,
 				}
 				b := bench.New(o)
 				say := func(text string) { note(cmd, text) }
-				return s.record(cmd, b, length, follow, func(ctx context.Context) (bench.Work, error) { return b.Next(ctx, next, say) })
+				return s.record(cmd, b, terms{length, follow, split}, func(ctx context.Context) (bench.Work, error) { return b.Next(ctx, next, say) })
 			}
 			ref, err := recordTarget(cmd, args, &o)
 			if err != nil {
@@ -74,7 +90,7 @@ ctrl-c.`,
 				}
 			}
 			b := bench.New(o)
-			return s.record(cmd, b, length, follow, func(ctx context.Context) (bench.Work, error) { return b.Watch(ctx, ref, boot) })
+			return s.record(cmd, b, terms{length, follow, split}, func(ctx context.Context) (bench.Work, error) { return b.Watch(ctx, ref, boot) })
 		}}
 	f := c.Flags()
 	f.StringVarP(&out, "out", "o", "", "session file to make (default: a name in the session folder)")
@@ -83,8 +99,35 @@ ctrl-c.`,
 	f.BoolVar(&follow, "follow", false, "go on with the container's next life, and the one after it, each in a recording of its own")
 	f.StringVar(&next, "next", "", "wait for the next container whose name is as this pattern says, and record it from its first call")
 	f.StringVar(&output, "output", "", "append the command's output to this file (default: standard error)")
+	f.StringVar(&split, "split", "", "where boot ends, by rule: see below (default: as proposed at the end)")
 	s.readyFlag(c)
 	return c
+}
+
+// splitRule reads the rule of --split; nil for none.
+func splitRule(text string) (*session.Rule, error) {
+	if text == "" {
+		return nil, nil
+	}
+	r, err := session.ParseRule(text)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--split: %w", err)}
+	}
+	return &r, nil
+}
+
+// splitBy puts the split of a saved session where a rule says, for as long as it
+// is open; "" leaves it.
+func splitBy(s *session.Session, text string) error {
+	r, err := splitRule(text)
+	if r == nil {
+		return err
+	}
+	if sp, ok := s.Place(*r); !ok {
+		return fmt.Errorf("--split: %s", sp.How)
+	}
+	s.Pin(*r, "user")
+	return nil
 }
 
 // recordTarget tells a target from a command after --.
@@ -100,24 +143,32 @@ func recordTarget(cmd *cobra.Command, args []string, o *bench.Options) (string, 
 }
 
 // record watches what begin begins until the command's context, the time or the
+// terms are what ends a recording, and what splits it.
+type terms struct {
+	length time.Duration // 0: the target ends it
+	follow bool          // lives after the first are recorded, too
+	split  string        // a rule; "": the proposal
+}
+
+// record watches what begin begins until the command's context, the time or the
 // target ends.
-func (s *settings) record(cmd *cobra.Command, b *bench.Bench, length time.Duration, follow bool, begin func(context.Context) (bench.Work, error)) error {
+func (s *settings) record(cmd *cobra.Command, b *bench.Bench, x terms, begin func(context.Context) (bench.Work, error)) error {
 	ctx := cmd.Context()
 	w, err := begin(ctx)
 	if err != nil {
 		return err
 	}
-	if length > 0 {
+	if x.length > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, length)
+		ctx, cancel = context.WithTimeout(ctx, x.length)
 		defer cancel()
 	}
-	if follow && !w.State().Item.Container() {
+	if x.follow && !w.State().Item.Container() {
 		w.Close()
 		return usageError{errors.New("--follow is for containers: nothing else is started again under the same name")}
 	}
-	s.recordLife(ctx, cmd, w)
-	for follow {
+	s.recordLife(ctx, cmd, w, x.split)
+	for x.follow {
 		n, err := nextLife(ctx, w)
 		if err != nil {
 			return errors.Join(err, w.Close())
@@ -127,7 +178,7 @@ func (s *settings) record(cmd *cobra.Command, b *bench.Bench, length time.Durati
 		}
 		showSession(s.out, w.Session(), false)
 		w = n
-		s.recordLife(ctx, cmd, w)
+		s.recordLife(ctx, cmd, w, x.split)
 	}
 	err = w.Close()
 	for _, line := range b.Farewell() {
@@ -138,7 +189,7 @@ func (s *settings) record(cmd *cobra.Command, b *bench.Bench, length time.Durati
 }
 
 // recordLife waits for the end of one recording, and splits it.
-func (s *settings) recordLife(ctx context.Context, cmd *cobra.Command, w bench.Work) {
+func (s *settings) recordLife(ctx context.Context, cmd *cobra.Command, w bench.Work, split string) {
 	where := "in memory only"
 	if path := w.State().Recording; path != "" {
 		where = "to " + path
@@ -147,15 +198,18 @@ func (s *settings) recordLife(ctx context.Context, cmd *cobra.Command, w bench.W
 	if err := proc.Supported(); err != nil {
 		fmt.Fprintln(s.out, "note:", err)
 	}
-	waitEnd(ctx, w, func(st bench.State) {
-		if st.RecordErr != "" {
-			note(cmd, st.RecordErr+": the recording goes on in memory, and is written when the disk takes it again")
+	settle := w.Accept
+	if split != "" {
+		settle = func() error { return waiting(w.Session()) }
+		if err := w.Pin(split); err != nil {
+			note(cmd, err.Error())
 		}
-	})
+	}
+	waitEnd(ctx, w, teller(cmd, w.Session()))
 	if err := w.Ready(nil); err != nil { // what was not answered by now is not waited for
 		fmt.Fprintln(s.out, "note:", printable(err.Error()))
 	}
-	if err := w.Accept(); err != nil {
+	if err := settle(); err != nil {
 		fmt.Fprintln(s.out, "note:", printable(err.Error()))
 	}
 }
@@ -177,23 +231,48 @@ func nextLife(ctx context.Context, w bench.Work) (bench.Work, error) {
 	}
 }
 
-// waitEnd returns when ctx or the target ends. It calls trouble when writing the
-// file begins to fail, and when it works again.
-func waitEnd(ctx context.Context, w bench.Work, trouble func(bench.State)) {
+// waiting is what a pinned split still waits for.
+func waiting(s *session.Session) error {
+	if sp, ok := s.Split(); !ok {
+		return errors.New("no split: " + sp.How)
+	}
+	return nil
+}
+
+// teller tells, while a recording goes on, when writing its file begins to fail,
+// and of calls that come late in run.
+func teller(cmd *cobra.Command, sess *session.Session) func(bench.State) {
+	failed, told := "", map[policy.Call]bool{}
+	return func(st bench.State) {
+		if st.RecordErr != failed {
+			if failed = st.RecordErr; failed != "" {
+				note(cmd, failed+": the recording goes on in memory, and is written when the disk takes it again")
+			}
+		}
+		sp, ok := sess.Split()
+		if !ok {
+			return
+		}
+		for _, x := range sess.Late(sp) {
+			if !told[x.Call] {
+				told[x.Call] = true
+				note(cmd, "new in run: "+x.String())
+			}
+		}
+	}
+}
+
+// waitEnd returns when ctx or the target ends, and calls look now and then.
+func waitEnd(ctx context.Context, w bench.Work, look func(bench.State)) {
 	t := time.NewTicker(200 * time.Millisecond)
 	defer t.Stop()
-	said := ""
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 			st := w.State()
-			if st.RecordErr != said {
-				said = st.RecordErr
-				trouble(st)
-			}
-			if st.Ended {
+			if look(st); st.Ended {
 				return
 			}
 		}
@@ -236,10 +315,14 @@ func (s *settings) openSaved(args []string) (bench.Work, error) {
 
 func showCommand(s *settings) *cobra.Command {
 	var asJSON bool
+	var split string
 	c := &cobra.Command{Use: "show FILE", Short: "print what a saved session holds (no root needed)", Args: oneArg("one session FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			sess, damage, err := session.Open(args[0])
 			if err != nil {
+				return err
+			}
+			if err := splitBy(sess, split); err != nil {
 				return err
 			}
 			if asJSON {
@@ -249,11 +332,15 @@ func showCommand(s *settings) *cobra.Command {
 			return showSession(s.out, sess, true)
 		}}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().StringVar(&split, "split", "", splitFlag)
 	return c
 }
 
+// splitFlag describes --split of a saved session.
+const splitFlag = "cut it by this rule instead of its own split (see record --help); the file stays as it is"
+
 func exportCommand(s *settings) *cobra.Command {
-	var format, phase, out string
+	var format, phase, out, split string
 	c := &cobra.Command{Use: "export FILE", Short: "write a saved session's policy as a profile (no root needed)", Args: oneArg("one session FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !slices.Contains(export.Formats(), format) {
@@ -270,7 +357,13 @@ func exportCommand(s *settings) *cobra.Command {
 			for _, text := range sess.Completeness() { // who only takes the profile must know
 				note(cmd, text)
 			}
+			if err := splitBy(sess, split); err != nil {
+				return err
+			}
 			sp, ok := sess.Split()
+			if !ok && sp.Waits {
+				return fmt.Errorf("the session has no split, so no policy: %s", sp.How)
+			}
 			if !ok {
 				return hinted{errors.New("the session has no split, so no policy"), "speaker open " + args[0] + " and accept or set one"}
 			}
@@ -285,6 +378,7 @@ func exportCommand(s *settings) *cobra.Command {
 	f.StringVar(&format, "format", "docker", "one of "+strings.Join(export.Formats(), ", "))
 	f.StringVar(&phase, "phase", "boot", "boot: what the container needs over its whole life; run: the narrow filter")
 	f.StringVarP(&out, "out", "o", "", "file to make (default: standard output)")
+	f.StringVar(&split, "split", "", splitFlag)
 	return c
 }
 

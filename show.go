@@ -47,12 +47,13 @@ func showSession(w io.Writer, s *session.Session, calls bool) error {
 			at = ""
 		}
 		fmt.Fprintf(w, "split     %s%s (%s)\n", at, printable(sp.How), printable(sp.By))
-		for _, e := range sp.Evidence {
-			fmt.Fprintf(w, "          %s\n", printable(e.Text))
-		}
+		showSplit(w, s, sp)
 		fmt.Fprintf(w, "policy    %d calls over the whole life, %d while running\n", p.Wide().Len(), p.Narrow().Len())
 	} else {
 		fmt.Fprintln(w, "split     none: all is taken for boot until there is one")
+		if sp.Waits {
+			fmt.Fprintf(w, "          %s\n", printable(sp.How))
+		}
 		fmt.Fprintf(w, "policy    %d calls over the whole life\n", p.Wide().Len())
 	}
 	for _, o := range s.Opinions(s.Length()) {
@@ -140,14 +141,18 @@ func showJSON(w io.Writer, s *session.Session) error {
 		Missing      session.Missing `json:"missing"`
 		HasSplit     bool            `json:"has_split"`
 		Split        *session.Split  `json:"split"`
+		WaitsFor     string          `json:"split_waits_for"` // of a split that a rule pins and that is none yet
+		Run          *runFacts       `json:"run"`             // what follows from the split
 		Marks        []session.Mark  `json:"marks"`
 		Trials       []session.Trial `json:"trials"`
 		Calls        []call          `json:"calls"`
 		Runs         []runJSON       `json:"runs"`
-	}{s.Meta(), s.Length().Seconds(), list(missing.Sentences()), missing, has, nil, list(s.Marks()), list(s.Trials()), []call{}, runsJSON(s.Runs())}
+	}{s.Meta(), s.Length().Seconds(), list(missing.Sentences()), missing, has, nil, "", nil, list(s.Marks()), list(s.Trials()), []call{}, runsJSON(s.Runs())}
 	if has {
 		sp.Evidence = list(sp.Evidence)
-		out.Split = &sp
+		out.Split, out.Run = &sp, runFactsOf(s, sp)
+	} else if sp.Waits {
+		out.WaitsFor = sp.How
 	}
 	m := &out.Missing
 	m.Gaps, m.Noted, m.OtherABIs, m.RunNotes = list(m.Gaps), list(m.Noted), list(m.OtherABIs), list(m.RunNotes)

@@ -46,7 +46,7 @@ func (s *Session) places() []Place {
 		out = append(out, Place{f.news[i-1].At, "new " + what})
 	}
 	for _, o := range f.opinions() {
-		if o.Found {
+		if o.Found && !slices.ContainsFunc(out, func(p Place) bool { return p.At == o.At }) {
 			out = append(out, Place{o.At, o.Detector})
 		}
 	}
@@ -55,11 +55,10 @@ func (s *Session) places() []Place {
 }
 
 // Next returns the place after a time, or with forward false the one before it.
-// What lies within two ticks before is the same: that is how far Snap moves a
-// split.
+// What lies within two ticks is the same one: that is how far Snap moves a split.
 func Next(places []Place, at time.Duration, forward bool) (Place, bool) {
 	if forward {
-		i := slices.IndexFunc(places, func(p Place) bool { return p.At > at })
+		i := slices.IndexFunc(places, func(p Place) bool { return p.At > at+2*trace.Tick })
 		if i < 0 {
 			return Place{}, false
 		}

@@ -51,7 +51,7 @@ type Learning struct {
 	Next    time.Duration `json:"next_nanoseconds"`
 	AtLeast bool          `json:"next_at_least"`
 
-	Curve []Discovery `json:"curve"` // first uses in run, in the order of time
+	Curve []Discovery `json:"-"` // first uses in run, in the order of time
 }
 
 // leastIntervals is how many intervals an estimate needs.
@@ -176,6 +176,9 @@ func (l Learning) String() string {
 		return fmt.Sprintf("unseen: too early to say, %v of run is too short", l.Length.Round(time.Second))
 	case l.AtLeast:
 		return fmt.Sprintf("unseen: no sign of any; next new call not within %s on average", about(l.Next))
+	}
+	if l.Unseen < 0.5 {
+		return fmt.Sprintf("unseen: none or few (0 to %.0f), next new call in about %s", math.Ceil(l.High), about(l.Next))
 	}
 	return fmt.Sprintf("unseen: at least about %s (%.0f to %.0f), next new call in about %s",
 		count(int(math.Round(l.Unseen)), "call"), math.Floor(l.Low), math.Ceil(l.High), about(l.Next))

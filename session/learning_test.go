@@ -320,7 +320,7 @@ func TestLearningInWords(t *testing.T) {
 		"unseen: not known, nothing was recorded of run":                          {},
 		"unseen: too early to say, 8s of run is too short":                        {Length: 8 * sec, Known: 5, Once: 5, Intervals: 8},
 		"unseen: no sign of any; next new call not within 20 s on average":        {Length: time.Minute, Known: 9, Intervals: 60},
-		"unseen: at least about 0 calls (0 to 1), next new call in about 1 min":   {Length: time.Minute, Known: 9, Intervals: 60, Once: 1, Twice: 2},
+		"unseen: none or few (0 to 1), next new call in about 1 min":              {Length: time.Minute, Known: 9, Intervals: 60, Once: 1, Twice: 2},
 		"unseen: at least about 3 calls (0 to 26), next new call in about 30 min": {Length: 90 * time.Minute, Known: 9, Intervals: 43, Once: 3},
 	} {
 		if l.Enough = l.Intervals >= leastIntervals; l.Enough {

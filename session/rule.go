@@ -183,11 +183,14 @@ func (s *Session) happened(r Rule) (at time.Duration, what string, ok bool) {
 	}
 	slices.SortStableFunc(hits, byTime)
 	m := hits[r.Nth-1]
-	who := ""
+	what = m.Kind
 	if m.Pid != 0 {
-		who = named(m) + " "
+		what = named(m) + " " + what
 	}
-	return m.At, fmt.Sprintf("%s%s %s at %s", who, m.Kind, m.Text, seconds(m.At)), true
+	if m.Text != "" {
+		what += " " + m.Text
+	}
+	return m.At, fmt.Sprintf("%s at %s", what, seconds(m.At)), true
 }
 
 // means reports whether m is what r waits for.

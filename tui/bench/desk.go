@@ -72,13 +72,18 @@ func (d *desk) open() error {
 	return nil
 }
 
+var errMerged = errors.New("a merged session has no time of its own: move the split in the recordings, and merge them again")
+
+// merged reports whether the session was made of others.
+func (d *desk) merged() bool { return d.sess.Length() == 0 && len(d.sess.Runs()) > 0 }
+
 // SetSplit implements Work.
 func (d *desk) SetSplit(at, stop time.Duration) error {
 	if err := d.open(); err != nil {
 		return err
 	}
-	if d.sess.Length() == 0 && len(d.sess.Runs()) > 0 {
-		return errors.New("a merged session has no time of its own: move the split in the recordings, and merge them again")
+	if d.merged() {
+		return errMerged
 	}
 	length := d.sess.Length()
 	if at < 0 || at > length {
@@ -102,6 +107,9 @@ func (d *desk) SetSplit(at, stop time.Duration) error {
 func (d *desk) Pin(rule string) error {
 	if err := d.open(); err != nil {
 		return err
+	}
+	if d.merged() {
+		return errMerged
 	}
 	r, err := session.ParseRule(rule)
 	if err != nil {
@@ -129,6 +137,9 @@ func (d *desk) keepPin(old *session.Session) error {
 func (d *desk) UndoSplit() error {
 	if err := d.open(); err != nil {
 		return err
+	}
+	if d.merged() {
+		return errMerged
 	}
 	if !d.sess.UndoSplit() {
 		return errors.New("no move of the split to undo")

@@ -94,6 +94,11 @@ func TestMergedSessionHasNoSplitToMove(t *testing.T) {
 	if err := d.SetSplit(0, 0); err == nil || !strings.Contains(err.Error(), "move the split in the recordings, and merge them again") {
 		t.Errorf("the split was moved: %v", err)
 	}
+	for _, err := range []error{d.Pin("2s"), d.UndoSplit()} {
+		if err != errMerged {
+			t.Errorf("the split was moved: %v", err)
+		}
+	}
 	if err := d.Accept(); err == nil || !strings.Contains(err.Error(), "this session is merged, and each run has its own split") {
 		t.Errorf("a split was accepted: %v", err)
 	}
