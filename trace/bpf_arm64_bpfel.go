@@ -61,6 +61,8 @@ type bpfCpu struct {
 	_             structs.HostLayout
 	Tick          uint32
 	Samples       uint32
+	Calm          uint32
+	_             [4]byte
 	Now           uint64
 	Sent          uint64
 	Dropped       uint64
@@ -69,7 +71,8 @@ type bpfCpu struct {
 	Lost          uint64
 	ArgsDropped   uint64
 	Unfollowed    uint64
-	Unused        [7]uint64
+	Unused        [13]uint32
+	_             [4]byte
 	Block         [18]struct {
 		_    structs.HostLayout
 		Used uint64
@@ -135,8 +138,14 @@ type bpfSample struct {
 type bpfSlot struct {
 	_      structs.HostLayout
 	Call   uint8
-	Unused uint8
+	Stacks uint8
 	Told   uint16
+}
+
+type bpfWatched struct {
+	_     structs.HostLayout
+	State [4194304]uint8
+	Stack [262144]uint32
 }
 
 // Names of all BPF objects in the ELF.
@@ -173,9 +182,9 @@ const (
 	bpfVarHierarchy     = "hierarchy"
 	bpfVarRootPid       = "root_pid"
 	bpfVarSampleType    = "sample_type"
-	bpfVarStates        = "states"
 	bpfVarSubsys        = "subsys"
 	bpfVarTickSamples   = "tick_samples"
+	bpfVarWatched       = "watched"
 )
 
 // loadBpf returns the embedded CollectionSpec for bpf.
@@ -262,9 +271,9 @@ type bpfVariableSpecs struct {
 	Hierarchy     *ebpf.VariableSpec `ebpf:"hierarchy"`
 	RootPid       *ebpf.VariableSpec `ebpf:"root_pid"`
 	SampleType    *ebpf.VariableSpec `ebpf:"sample_type"`
-	States        *ebpf.VariableSpec `ebpf:"states"`
 	Subsys        *ebpf.VariableSpec `ebpf:"subsys"`
 	TickSamples   *ebpf.VariableSpec `ebpf:"tick_samples"`
+	Watched       *ebpf.VariableSpec `ebpf:"watched"`
 }
 
 // bpfObjects contains all objects after they have been loaded into the kernel.
@@ -328,9 +337,9 @@ type bpfVariables struct {
 	Hierarchy     *ebpf.Variable `ebpf:"hierarchy"`
 	RootPid       *ebpf.Variable `ebpf:"root_pid"`
 	SampleType    *ebpf.Variable `ebpf:"sample_type"`
-	States        *ebpf.Variable `ebpf:"states"`
 	Subsys        *ebpf.Variable `ebpf:"subsys"`
 	TickSamples   *ebpf.Variable `ebpf:"tick_samples"`
+	Watched       *ebpf.Variable `ebpf:"watched"`
 }
 
 // bpfPrograms contains all programs after they have been loaded into the kernel.

@@ -13,7 +13,7 @@ import (
 // Tracer, even if that is killed.
 type Memory struct {
 	Counts   uint64 // calls: 443 KiB for each possible CPU
-	Pids     uint64 // states and threads: 4 MiB, and 4 bytes for each possible pid
+	Pids     uint64 // states and threads: 5 MiB, and 4 bytes for each possible pid
 	Rows     uint64 // per process and per argument, with room for the cgroups
 	Rings    uint64 // samples: 1 MiB, up to 32 at high rates and on many CPUs; events: 1 MiB
 	Programs uint64

@@ -46,6 +46,7 @@ func (t *Tracer) Judge(allowed func(ABI, uint32) bool) error {
 	}
 	t.allow(allowed)
 	atomic.StoreUint32(&ctl.Judging, 1)
+	t.ticks.hurry()
 	return nil
 }
 
@@ -110,6 +111,7 @@ func (t *Tracer) WatchDenials(on bool) error {
 	// Entries must be noted before exits are looked at, or each call that is
 	// under way at this moment would look like a denial.
 	atomic.StoreUint32(&ctl.Watching, 1)
+	t.ticks.hurry()
 	err = t.barrier.wait()
 	if err == nil {
 		t.denials, err = link.AttachTracing(link.TracingOptions{Program: t.objs.OnReturn})
@@ -151,6 +153,7 @@ func (t *Tracer) WatchProcesses(on bool) error {
 		return err
 	}
 	atomic.StoreUint32(naming, 1)
+	t.ticks.hurry()
 	return nil
 }
 

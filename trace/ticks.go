@@ -39,9 +39,7 @@ func (t *ticks) begin(c *bpfControl) {
 		for {
 			select {
 			case <-every.C:
-				t.mu.Lock()
-				t.next()
-				t.mu.Unlock()
+				t.hurry()
 			case <-t.quit:
 				return
 			}
@@ -55,6 +53,14 @@ func (t *ticks) stop() {
 		close(t.quit)
 		t.done.Wait()
 	}
+}
+
+// hurry begins a tick now: what is wanted of calls besides their number is looked
+// up at a tick's first call.
+func (t *ticks) hurry() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.next()
 }
 
 // next begins a tick. Locked by the caller.

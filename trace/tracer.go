@@ -44,6 +44,10 @@ const (
 	stateRuntimeExec = 4 | stateRuntime
 )
 
+// watched is what the kernel's programs know processes and threads by: a byte for
+// each pid, and then what is theirs alone.
+type watched [(maxPids + 4<<18) / 8]uint64
+
 // Tracer watches one target. Its methods may be called from several goroutines.
 type Tracer struct {
 	// Close takes life; everybody else shares it. The epoch and the rows have a
@@ -59,7 +63,7 @@ type Tracer struct {
 	memory  mapped[bpfControl]
 	control *bpfControl // in memory
 	cpus    mapped[bpfCpu]
-	states  mapped[[maxPids / 8]uint64] // a byte for each pid
+	states  mapped[watched]
 	slots   mapped[bpfChunk]
 	barrier *barrier
 	samples *ring
@@ -202,7 +206,7 @@ func (t *Tracer) mapAll() (err error) {
 	if t.cpus, err = mapMemory[bpfCpu](t.objs.Cpus); err != nil {
 		return err
 	}
-	if t.states, err = mapMemory[[maxPids / 8]uint64](t.objs.States); err != nil {
+	if t.states, err = mapMemory[watched](t.objs.States); err != nil {
 		return err
 	}
 	if t.slots, err = mapMemory[bpfChunk](t.objs.Slots); err != nil {
@@ -227,6 +231,7 @@ func (t *Tracer) begin(c Config) error {
 	}
 	ctl := t.control
 	atomic.StoreUint32(&ctl.Newcomer, there)
+	atomic.StoreUint32(&ctl.Tick, 1) // 0 is calm
 	if c.ByProcess {
 		atomic.StoreUint32(&ctl.Naming, 1)
 	}
@@ -293,7 +298,7 @@ func (t *Tracer) Pids() []int {
 	// several times the speed of a loop.
 	var zero [4096]byte
 	var pids []int
-	for at := 0; at < len(t.states.raw); at += len(zero) { // after Close there is none
+	for at := 0; at < min(len(t.states.raw), maxPids); at += len(zero) { // after Close there is none
 		page := t.states.raw[at : at+len(zero)]
 		if bytes.Equal(page, zero[:]) {
 			continue

@@ -88,8 +88,17 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+struct list_head {
+	struct list_head *next;
+};
+
 struct signal_struct {
 	atomic_t live;
+	struct list_head thread_head;
+};
+
+union thread_union {
+	unsigned long stack[1]; /* THREAD_SIZE bytes */
 };
 
 typedef struct {
@@ -102,6 +111,8 @@ struct sigpending {
 
 struct task_struct {
 	struct thread_info thread_info;
+	void *stack;
+	struct list_head thread_node;
 	struct sigpending pending;
 	pid_t pid, tgid;
 	struct task_struct *real_parent, *parent; /* parent is the tracer of a traced task */

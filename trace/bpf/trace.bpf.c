@@ -4,10 +4,11 @@
  * The kernel's half of the tracer.
  *
  * Two rules shape it. The first: every process of the host pays for sys_enter
- * (40 to 80 ns even if it does nothing), so the way out for a process that is
- * not watched is one byte, found by its pid. Whether a process is watched is
- * therefore decided elsewhere, in the rare events (fork, exec, exit, a move
- * between cgroups), and left for sys_enter in states[pid].
+ * (40 to 80 ns even if it does nothing), so the way out for a thread that is not
+ * watched is one word, found by where its kernel stack is: asking who calls is
+ * dearer than all the rest. Whether a process is watched is therefore decided
+ * elsewhere, in the rare events (fork, exec, exit, a move between cgroups), and
+ * left for sys_enter in the words of its threads' stacks and in its state.
  *
  * The second: what is counted is exact. Counters are per CPU and in two halves.
  * User space flips the half, waits until no program that began before still
@@ -24,7 +25,12 @@ char LICENSE[] SEC("license") = "GPL";
 
 #define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
 
-enum { NR = 1024, ABIS = 3, GROUPS = 3, PIDS = 1 << 22, SLOTS = 16384, PATH = 256, LEAF = 128 };
+enum {
+	NR = 1024, ABIS = 3, GROUPS = 3, PIDS = 1 << 22, SLOTS = 16384, PATH = 256, LEAF = 128,
+	STACK_SHIFT = 14, /* no kernel stack is smaller, and each is aligned to its size */
+	STACKS = 1 << (32 - STACK_SHIFT),
+	THREADS = 512,
+};
 
 #include "arch.h"
 
@@ -71,16 +77,25 @@ const volatile u32 class[ABIS][NR];
 
 /* ---- maps ---- */
 
-/* By pid number, for the process whose leader has it. Apart from the slots, and
- * without a lookup, for this is all that the calls of other processes wait for.
- * PIDS is the most that pid_max can be. */
-u8 states[PIDS];
+/* Apart from the slots, and without a lookup, for stack is all that the calls of
+ * other threads wait for. */
+struct watched {
+	/* By pid number, for the process whose leader has it. PIDS is the most that
+	 * pid_max can be. */
+	u8 state[PIDS];
+	/* By the lower half of the stack's address: how many watched threads have
+	 * such a stack. It may be more: then a thread that is not watched is asked who
+	 * it is. It is never less. */
+	u32 stack[STACKS];
+};
 
-/* By pid number: told belongs to the process whose leader has it, call to the
- * thread that has it. */
+struct watched watched;
+
+/* By pid number: told belongs to the process whose leader has it, the others to
+ * the thread that has it. */
 struct slot {
 	u8 call;
-	u8 unused;
+	u8 stacks; /* how often its stack was counted */
 	u16 told; /* bit per event kind that was told once */
 };
 
@@ -110,13 +125,14 @@ struct block {
 struct cpu {
 	u32 tick;        /* control.tick when now was read */
 	u32 samples;     /* that may still be sent in this tick */
+	u32 calm;        /* the tick in whose rest calls are just counted */
 	u64 now;
 	u64 sent, dropped; /* samples */
 	u64 events_dropped, rows_dropped;
 	u64 lost; /* calls that no cell could take */
 	u64 args_dropped;
 	u64 unfollowed; /* cgroups and processes that a table had no room for */
-	u64 unused[7];
+	u32 unused[13];
 	struct block block[2 * GROUPS * ABIS]; /* [half][group][abi] */
 };
 
@@ -276,7 +292,7 @@ static __always_inline struct cpu *this_cpu(void)
 
 static __always_inline u8 *state_of(u32 pid)
 {
-	return &states[pid & (PIDS - 1)];
+	return &watched.state[pid & (PIDS - 1)];
 }
 
 static __always_inline void unfollowed(void)
@@ -311,6 +327,63 @@ static __always_inline void set_call(u32 tid, u8 call)
 
 	if (t)
 		t->call = call;
+}
+
+/* The words of a stack: more than one if the kernel's are large. */
+static __always_inline void count_stack(struct task_struct *task, int by)
+{
+	u32 first = (u64)BPF_CORE_READ(task, stack) >> STACK_SHIFT, words = 4;
+
+	if (bpf_core_type_exists(union thread_union))
+		words = bpf_core_type_size(union thread_union) >> STACK_SHIFT;
+	for (u32 i = 0; i < 4 && i < words; i++)
+		__sync_fetch_and_add(&watched.stack[(first + i) & (STACKS - 1)], by);
+}
+
+/* From now on the calls of a thread are looked at. Once too often does no harm. */
+static __always_inline void watch_stack(struct task_struct *task, struct slot *t)
+{
+	count_stack(task, 1);
+	if (t && t->stacks < 255)
+		t->stacks++;
+}
+
+/* A thread ends. If another one took its number over by an exec, that one's stack
+ * stays counted. */
+static __always_inline void leave_stack(struct task_struct *task)
+{
+	struct slot *t = slot_of(task->pid);
+
+	if (t && t->stacks) {
+		count_stack(task, -(int)t->stacks);
+		t->stacks = 0;
+	}
+}
+
+/* These two are not static: so the verifier looks at each of them apart, and not
+ * at all that follows anew for each number of threads. What they are given was
+ * read as a number. */
+__noinline int watch_thread(u64 task)
+{
+	struct task_struct *t = (void *)task;
+
+	watch_stack(t, slot_of(BPF_CORE_READ(t, pid)));
+	return 0;
+}
+
+/* The threads of a process that came with all of them. While it comes it can make
+ * no new ones. */
+__noinline int watch_threads(u64 signal)
+{
+	struct list_head *head = &((struct signal_struct *)signal)->thread_head, *at = BPF_CORE_READ(head, next);
+
+	for (int i = 0; i < THREADS; i++) {
+		if (!at || at == head)
+			return 1;
+		watch_thread((u64)at - bpf_core_field_offset(struct task_struct, thread_node));
+		at = BPF_CORE_READ(at, next);
+	}
+	return 0;
 }
 
 static __always_inline u32 mount_ns(struct task_struct *task)
@@ -564,27 +637,30 @@ static __noinline int look_closer(struct cpu *cpu, struct cell *cell, struct cal
 		cpu->samples--;
 		sample(cpu, c);
 	}
+	cpu->calm = cpu->samples || ctl.judging || ctl.naming || ctl.watching ? c->tick - 1 : c->tick;
 	return 0;
 }
 
 /* A function of its own, so that whoever is not watched saves no registers. */
-static __noinline int count(u64 *ctx, struct task_struct *task, u8 state)
+static __noinline int count(u64 *ctx)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
+	u8 state = *state_of(task->tgid);
 	u32 nr, abi, at, tick, what, number;
 	struct cell *c;
 	struct cpu *cpu;
 
-	if (ctl.watching)
-		set_call(task->pid, ENTERED);
-	if (task->ptrace && is_ours(task, (struct pt_regs *)ctx[0]))
-		return 0;
 	number = bpf_get_smp_processor_id();
 	cpu = bpf_map_lookup_elem(&cpus, &number);
-	if (!cpu)
+	if (state == OUT || !cpu)
 		return 0;
 	/* The tick before the epoch: a call that is counted in the old half is
 	 * never later than the flip. */
 	tick = READ_ONCE(ctl.tick);
+	if (tick != cpu->calm && ctl.watching)
+		set_call(task->pid, ENTERED);
+	if (task->ptrace && is_ours(task, (struct pt_regs *)ctx[0]))
+		return 0;
 	nr = ctx[1];
 	abi = abi_of(task, &nr);
 	at = ((READ_ONCE(ctl.epoch) & 1) * GROUPS + group_of(state)) * ABIS + abi;
@@ -597,7 +673,7 @@ static __noinline int count(u64 *ctx, struct task_struct *task, u8 state)
 	/* Plain adds: the cell is this CPU's, and tracepoints do not nest. */
 	c->count++;
 	c->last = cpu->now;
-	if (c->count == 1 || tick != cpu->tick || what || cpu->samples || ctl.judging || ctl.naming) {
+	if (tick != cpu->calm || c->count == 1 || what) {
 		struct call call = { (struct pt_regs *)ctx[0], 0, nr, what, tick, abi, group_of(state), state };
 
 		cpu->block[at].used = 1;
@@ -609,10 +685,13 @@ static __noinline int count(u64 *ctx, struct task_struct *task, u8 state)
 SEC("tp_btf/sys_enter")
 int on_enter(u64 *ctx)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	u8 state = *state_of(task->tgid);
+	u64 regs = ctx[0]; /* they lie on the thread's stack */
+	u32 half = regs;
 
-	return state ? count(ctx, task, state) : 0;
+	/* To the verifier they are a pointer, which cannot be shifted. Half a pointer
+	 * that was subtracted from is a number. */
+	asm volatile("%0 -= 0" : "+w"(half));
+	return watched.stack[half >> STACK_SHIFT] ? count(ctx) : 0;
 }
 
 /*
@@ -680,11 +759,18 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
 	u32 tgid = child->tgid, from = parent->tgid, *ns;
 	u8 state = *state_of(from);
+	struct slot *t = slot_of(child->pid);
 	bool came = false;
 
-	set_call(child->pid, UNKNOWN); /* the number had an owner before */
-	if (child->pid != tgid)
-		return 0; /* a thread */
+	if (t) { /* the number had an owner before */
+		t->call = UNKNOWN;
+		t->stacks = 0;
+	}
+	if (child->pid != tgid) {
+		if (state != OUT)
+			watch_stack(child, t);
+		return 0;
+	}
 	if (!root_pid) {
 		bool in = in_cgroup(child);
 
@@ -703,7 +789,10 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 				unfollowed();
 		}
 	}
-	forget_told(tgid);
+	if (t)
+		t->told = 0;
+	if (state != OUT)
+		watch_stack(child, t);
 	*state_of(tgid) = state; /* always written: the number may be a dead process' */
 	if (came)
 		tell(ENTER, state, tgid, tgid, 0, 0);
@@ -741,6 +830,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	u32 tgid = task->tgid;
 	u8 state = *state_of(tgid);
 
+	leave_stack(task);
 	if (state == OUT || task->signal->live.counter)
 		return 0; /* not ours, or other threads live on */
 	*state_of(tgid) = OUT; /* before telling: two last threads may both get here */
@@ -767,6 +857,8 @@ int BPF_PROG(on_attach, struct cgroup *to, const char *path, struct task_struct 
 		set_call(me, UNKNOWN); /* it may be a thread of the process that moves itself */
 		state = welcome(tgid);
 		*state_of(tgid) = state;
+		if (!watch_threads((u64)BPF_CORE_READ(task, signal)))
+			unfollowed();
 		tell(ENTER, state, tgid, tgid, 0, 0);
 	} else if (!in && state != OUT) {
 		*state_of(tgid) = OUT;
@@ -877,7 +969,11 @@ int seed(struct bpf_iter__task *ctx)
 	if (!task)
 		return 0;
 	tgid = task->tgid;
-	if (*state_of(tgid) != OUT || !task->signal->live.counter)
+	if (*state_of(tgid) != OUT) { /* a thread, or a child of one that was marked */
+		watch_stack(task, slot_of(task->pid));
+		return 0;
+	}
+	if (!task->signal->live.counter)
 		return 0;
 	if (!(root_pid ? in_tree(task) : in_cgroup(task)))
 		return 0;
@@ -885,6 +981,7 @@ int seed(struct bpf_iter__task *ctx)
 		ns = mount_ns(task);
 		bpf_map_update_elem(&entered, &tgid, &ns, BPF_ANY);
 	}
+	watch_stack(task, slot_of(task->pid));
 	*state_of(tgid) = ctl.newcomer;
 	if (!task->signal->live.counter) /* on_exit may have looked before */
 		*state_of(tgid) = OUT;
