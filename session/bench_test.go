@@ -73,6 +73,49 @@ func BenchmarkHourJumbled(b *testing.B) {
 	}
 }
 
+// BenchmarkRehearseWorst is a key press in the editor at the worst: every column is
+// searched cell by cell, run is cut by all the administration there can be, half of
+// the calls are denied, and all processes and samples are kept that can be.
+func BenchmarkRehearseWorst(b *testing.B) {
+	s := hour()
+	sp := Split{At: 20*time.Minute + 33*ms, Stop: 59 * time.Minute}
+	for i := range maxAdmin {
+		at := sp.At + time.Duration(i)*30*time.Second
+		if err := s.ChangeAdmin(AdminChange{AdminAdd, Admin{From: at, To: at + 2*time.Second}}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for nr := range uint32(30) {
+		s.AddEdit(policy.Edit{Op: policy.OpDeny, Call: policy.Call{Nr: nr}, Phase: policy.Run})
+	}
+	var uses []ProcessUse
+	for i := range uint32(maxProcessUses) {
+		uses = append(uses, ProcessUse{Process{Pid: 1 + i/60}, trace.Main, policy.Call{Nr: i % 60}, 5, time.Minute, 50 * time.Minute})
+	}
+	s.SetProcesses(uses)
+	for i := range maxSamples {
+		s.AddSamples([]Sample{{At: 30*time.Minute + time.Duration(i), Group: trace.Main, Call: policy.Call{Nr: uint32(i % 60)}}})
+	}
+	defer func() {
+		for s.UndoEdit() {
+		}
+		clear(s.processes)
+	}()
+	for _, jumbled := range []bool{false, true} {
+		for _, c := range s.table.order {
+			c.jumbled = jumbled
+		}
+		b.Run(map[bool]string{false: "InOrder", true: "Jumbled"}[jumbled], func(b *testing.B) {
+			for b.Loop() {
+				Rehearse(s, sp, s.Policy(sp))
+			}
+		})
+	}
+	for _, c := range s.table.order {
+		c.jumbled = false
+	}
+}
+
 func BenchmarkHourFile(b *testing.B) {
 	s := hour()
 	path := tempPath(b)

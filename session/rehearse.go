@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"speaker/policy"
+	"speaker/trace"
 )
 
 // Denied is a call that the recording has and the policy refuses.
@@ -19,24 +20,50 @@ type Denied struct {
 	// InFlight: a thread was asleep in the call; it is refused when the kernel
 	// restarts the call.
 	InFlight bool
+	// By are the processes that made the call in the phase, those of which that
+	// is sure first; none when calls were not counted per process. Callers counts
+	// those that were left out, too.
+	By      []Caller
+	Callers int
+	// Samples are the newest ones of the call in the phase that are kept.
+	Samples []Sample
 }
 
-// Rehearsal is how a recording would have fared under a policy.
+// Caller is a process that made a call in a phase, as far as its first and last
+// use tell.
+type Caller struct {
+	ProcessUse
+	// Sure is set when its first or its last use lies in the phase; else it may
+	// have made the call before and after it only. Whole is set when both do, and
+	// so all of Count.
+	Sure, Whole bool
+}
+
+const (
+	maxCallers    = 8 // of one denied call
+	maxOfOneCall  = 3 // samples of one denied call
+	noMoreCallers = 64 * maxCallers
+)
+
+// Rehearsal is how a recording would have fared under a policy. Essential calls
+// are never idle: they are allowed for what no recording shows.
 type Rehearsal struct {
 	Denied []Denied      // by phase, then by first use
 	Unused []policy.Call // allowed by the wide filter, and used by nobody
+	Idle   []policy.Call // allowed by the narrow filter, and used by nobody after boot; by name
 }
 
 // Rehearse runs a recording, cut at sp, against p, without a kernel. Boot is
-// held against the wide filter; run, stop and processes that entered later
-// against the narrow one. The container runtime's own calls before the
-// program's first exec are made before a filter stands and are not judged.
+// held against the wide filter; run, stop, administration and processes that
+// entered later against the narrow one. The container runtime's own calls before
+// the program's first exec are made before a filter stands and are not judged.
 func Rehearse(s *Session, sp Split, p policy.Policy) Rehearsal {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	var out Rehearsal
-	obs := s.Observed(sp)
-	used := map[policy.Call]bool{}
+	used, late := map[policy.Call]bool{}, map[policy.Call]bool{}
 	wide, narrow := p.Wide(), p.Narrow()
-	for phase, uses := range obs {
+	for phase, uses := range s.observed(sp) {
 		if phase == policy.Init {
 			continue
 		}
@@ -46,18 +73,100 @@ func Rehearse(s *Session, sp Split, p policy.Policy) Rehearsal {
 		}
 		for _, u := range uses {
 			used[u.Call] = true
+			late[u.Call] = late[u.Call] || phase != policy.Boot
 			if !set.Has(u.Call) {
-				out.Denied = append(out.Denied, Denied{u.Call, phase, u.Count + u.Earlier, u.First, u.Last, u.InFlight})
+				out.Denied = append(out.Denied, Denied{Call: u.Call, Phase: phase, Count: u.Count + u.Earlier,
+					First: u.First, Last: u.Last, InFlight: u.InFlight})
 			}
 		}
 	}
 	slices.SortFunc(out.Denied, func(a, b Denied) int {
 		return cmp.Or(cmp.Compare(a.Phase, b.Phase), cmp.Compare(a.First, b.First), compareCalls(a.Call, b.Call))
 	})
-	for _, c := range wide.Calls() {
-		if !used[c] {
-			out.Unused = append(out.Unused, c)
+	for _, e := range p.Entries() {
+		essential := slices.ContainsFunc(e.Why, func(r policy.Reason) bool { return r.Origin == policy.OriginEssential })
+		if e.Boot && !used[e.Call] && !essential {
+			out.Unused = append(out.Unused, e.Call)
+		}
+		if e.Run && !late[e.Call] && !essential {
+			out.Idle = append(out.Idle, e.Call)
 		}
 	}
+	s.tell(out.Denied, sp)
 	return out
+}
+
+// tell finds who made the denied calls, and the samples of them.
+func (s *Session) tell(denied []Denied, sp Split) {
+	if len(denied) == 0 {
+		return
+	}
+	spans := map[policy.Phase][]stretch{}
+	groups := map[policy.Phase]trace.Group{}
+	for _, w := range s.windows(sp) {
+		spans[w.phase], groups[w.phase] = w.spans, w.group
+	}
+	byCall := map[key][]*Denied{}
+	for i := range denied {
+		d := &denied[i]
+		k := key{groups[d.Phase], d.Call}
+		byCall[k] = append(byCall[k], d)
+	}
+	for _, u := range s.processes {
+		for _, d := range byCall[key{u.Group, u.Call}] {
+			d.calledBy(u, spans[d.Phase])
+		}
+	}
+	for i := range denied {
+		denied[i].settle()
+	}
+	s.sampled(byCall, spans)
+}
+
+// calledBy notes a process that made the call, if it can have in these spans.
+func (d *Denied) calledBy(u ProcessUse, spans []stretch) {
+	in := func(at time.Duration) bool {
+		return slices.ContainsFunc(spans, func(x stretch) bool { return at > x.from && at <= x.to })
+	}
+	first, last := in(u.First), in(u.Last)
+	if !first && !last && !slices.ContainsFunc(spans, func(x stretch) bool { return u.Last > x.from && u.First <= x.to }) {
+		return
+	}
+	if d.Callers++; len(d.By) < noMoreCallers {
+		d.By = append(d.By, Caller{u, first || last, first && last && len(spans) == 1})
+	}
+}
+
+// settle orders the processes, and keeps the first of them.
+func (d *Denied) settle() {
+	rank := func(sure bool) int {
+		if sure {
+			return 0
+		}
+		return 1
+	}
+	slices.SortFunc(d.By, func(a, b Caller) int {
+		return cmp.Or(cmp.Compare(rank(a.Sure), rank(b.Sure)), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Pid, b.Pid))
+	})
+	d.By = slices.Clone(d.By[:min(len(d.By), maxCallers)])
+}
+
+// sampled adds the samples at hand, newest first.
+func (s *Session) sampled(byCall map[key][]*Denied, spans map[policy.Phase][]stretch) {
+	add := func(x Sample) {
+		for _, d := range byCall[key{x.Group, x.Call}] {
+			fits := slices.ContainsFunc(spans[d.Phase], func(y stretch) bool { return x.At > y.from && x.At <= y.to })
+			if fits && len(d.Samples) < maxOfOneCall && !slices.Contains(d.Samples, x) {
+				d.Samples = append(d.Samples, x)
+			}
+		}
+	}
+	for _, x := range slices.Backward(s.samples.since(0)) {
+		add(x)
+	}
+	for k := range byCall {
+		if x, ok := s.samples.first[k]; ok {
+			add(x)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -169,8 +170,8 @@ func TestRehearse(t *testing.T) {
 	}
 	sp := Split{At: 5}
 	got := Rehearse(s, sp, s.Policy(sp))
-	want := []Denied{{mkdir, policy.Exec, 4, 3, 7, false}}
-	if !slices.Equal(got.Denied, want) {
+	want := []Denied{{Call: mkdir, Phase: policy.Exec, Count: 4, First: 3, Last: 7}}
+	if !reflect.DeepEqual(got.Denied, want) {
 		t.Errorf("denied %+v, want %+v", got.Denied, want)
 	}
 	// With all of it in run, nothing of it is denied.
@@ -185,8 +186,9 @@ func TestRehearse(t *testing.T) {
 	s.AddEdit(policy.Edit{Op: policy.OpDeny, Call: wait, Phase: policy.Run})
 	s.AddEdit(policy.Edit{Op: policy.OpDeny, Call: mkdir, Phase: policy.Boot})
 	got = Rehearse(s, sp, s.Policy(sp))
-	want = []Denied{{mkdir, policy.Boot, 2, 1, 2, false}, {wait, policy.Run, 0, 0, 0, true}, {mkdir, policy.Exec, 4, 3, 7, false}}
-	if !slices.Equal(got.Denied, want) {
+	want = []Denied{{Call: mkdir, Phase: policy.Boot, Count: 2, First: 1, Last: 2}, {Call: wait, Phase: policy.Run, InFlight: true},
+		{Call: mkdir, Phase: policy.Exec, Count: 4, First: 3, Last: 7}}
+	if !reflect.DeepEqual(got.Denied, want) {
 		t.Errorf("denied %+v, want %+v", got.Denied, want)
 	}
 }
