@@ -218,7 +218,7 @@ func (s *Session) snapBack(at time.Duration) time.Duration {
 	for _, c := range t.order {
 		for i := c.after(at-200*time.Millisecond, t.starts); i < len(c.cells); i++ {
 			u := c.at(i, t.starts)
-			if u.first > at && !c.jumbled {
+			if u.first > at+c.slack {
 				break
 			}
 			if !u.single() {

@@ -22,6 +22,9 @@ var hour = sync.OnceValue(func() *Session {
 				continue
 			}
 			first := start + time.Duration(r.IntN(int(50*ms)))
+			if r.IntN(1000) == 0 {
+				first = start - time.Duration(r.IntN(20_000)) // after the flip, in the older half
+			}
 			e.Rows = append(e.Rows, Row{trace.Main, policy.Call{Nr: nr}, 2 + uint64(r.IntN(2000)), first, first + time.Duration(r.IntN(int(50*ms)))})
 		}
 		if err := s.AddEpoch(e); err != nil {
@@ -56,26 +59,9 @@ func BenchmarkHour(b *testing.B) {
 	}
 }
 
-// BenchmarkHourJumbled is the worst case: every column has to be searched cell
-// by cell.
-func BenchmarkHourJumbled(b *testing.B) {
-	s := hour()
-	jumble := func(on bool) {
-		for _, c := range s.table.order {
-			c.jumbled = on
-		}
-	}
-	jumble(true)
-	defer jumble(false)
-	sp := Split{At: 20*time.Minute + 33*ms, Stop: 59 * time.Minute}
-	for b.Loop() {
-		s.Observed(sp)
-	}
-}
-
-// BenchmarkRehearseWorst is a key press in the editor at the worst: every column is
-// searched cell by cell, run is cut by all the administration there can be, half of
-// the calls are denied, and all processes and samples are kept that can be.
+// BenchmarkRehearseWorst is a key press in the editor at the worst: run is cut by all
+// the administration there can be, half of the calls are denied, and all processes
+// and samples are kept that can be.
 func BenchmarkRehearseWorst(b *testing.B) {
 	s := hour()
 	sp := Split{At: 20*time.Minute + 33*ms, Stop: 59 * time.Minute}
@@ -96,23 +82,13 @@ func BenchmarkRehearseWorst(b *testing.B) {
 	for i := range maxSamples {
 		s.AddSamples([]Sample{{At: 30*time.Minute + time.Duration(i), Group: trace.Main, Call: policy.Call{Nr: uint32(i % 60)}}})
 	}
-	defer func() {
+	b.Cleanup(func() {
 		for s.UndoEdit() {
 		}
 		clear(s.processes)
-	}()
-	for _, jumbled := range []bool{false, true} {
-		for _, c := range s.table.order {
-			c.jumbled = jumbled
-		}
-		b.Run(map[bool]string{false: "InOrder", true: "Jumbled"}[jumbled], func(b *testing.B) {
-			for b.Loop() {
-				Rehearse(s, sp, s.Policy(sp))
-			}
-		})
-	}
-	for _, c := range s.table.order {
-		c.jumbled = false
+	})
+	for b.Loop() {
+		Rehearse(s, sp, s.Policy(sp))
 	}
 }
 

@@ -40,14 +40,13 @@ type column struct {
 	wide  []use
 	sums  []uint64 // sums[i]: counts of all cells before cell i*sumEvery
 	total uint64
-	// first and last use of all; newest is the newest cell's.
-	first, last time.Duration
-	newest      use
-	// jumbled is set when a cell begins or ends before the one before it. A
+	// first and last use of all, and the latest of the first ones.
+	first, last, lastFirst time.Duration
+	// slack is by how much a cell begins or ends before one before it, at most. A
 	// call that is counted in the older half of the tables just after the flip
-	// can do that, by microseconds; then cells are searched one by one.
-	jumbled bool
-	visits  uint64 // the intervals that it was used in
+	// can do that, by microseconds; searches reach further by as much.
+	slack  time.Duration
+	visits uint64 // the intervals that it was used in
 }
 
 // cell is one epoch's use of a call: first is nanoseconds after the epoch's
@@ -80,12 +79,10 @@ func (u use) and(next use) use {
 
 func (c *column) add(epoch uint32, start time.Duration, u use) {
 	if len(c.cells) == 0 {
-		c.first, c.last = u.first, u.last
-	} else {
-		c.jumbled = c.jumbled || u.first < c.newest.first || u.last < c.newest.last
-		c.first, c.last = min(c.first, u.first), max(c.last, u.last)
+		c.first, c.last, c.lastFirst = u.first, u.last, u.first
 	}
-	c.newest = u
+	c.slack = max(c.slack, c.lastFirst-u.first, c.last-u.last)
+	c.first, c.last, c.lastFirst = min(c.first, u.first), max(c.last, u.last), max(c.lastFirst, u.first)
 	if len(c.cells)%sumEvery == 0 {
 		c.sums = append(c.sums, c.total)
 	}
@@ -138,21 +135,20 @@ func (c *column) window(from, to time.Duration, starts []time.Duration) (use, bo
 	if len(c.cells) == 0 || c.last <= from || c.first > to {
 		return use{}, false
 	}
-	lo, hi := 0, len(c.cells)
-	if !c.jumbled {
-		lo = sort.Search(hi, func(i int) bool { return c.at(i, starts).last > from })
-		hi = lo + sort.Search(hi-lo, func(i int) bool { return c.at(lo+i, starts).first > to })
-	}
+	from, to = max(from, -2*maxOffset), min(to, 2*maxOffset)
+	lo := c.after(from, starts)
+	hi := lo + sort.Search(len(c.cells)-lo, func(i int) bool { return c.at(lo+i, starts).first > to+c.slack })
 	var out joined
 	// Cells that a border cuts lie at the ends; the rest is whole.
-	for ; lo < hi && (c.jumbled || c.at(lo, starts).first <= from); lo++ {
+	for ; lo < hi && c.at(lo, starts).first <= from+c.slack; lo++ {
 		out.join(c.at(lo, starts).clip(from, to))
 	}
-	for ; lo < hi && c.at(hi-1, starts).last > to; hi-- {
+	for ; lo < hi && c.at(hi-1, starts).last > to-c.slack; hi-- {
 		out.join(c.at(hi-1, starts).clip(from, to))
 	}
 	if lo < hi {
-		out.join(use{first: c.at(lo, starts).first, last: c.at(hi-1, starts).last, count: c.sum(hi) - c.sum(lo)}, true)
+		first, last := c.ends(lo, hi, starts)
+		out.join(use{first: first, last: last, count: c.sum(hi) - c.sum(lo)}, true)
 	}
 	return out.use, out.any
 }
@@ -192,4 +188,26 @@ func (u use) upTo(t time.Duration) uint64 {
 	}
 	part := float64(t-u.first) / float64(u.last-u.first)
 	return min(1+uint64(part*float64(u.count-2)), u.count-1)
+}
+
+// after is a cell before which none has a use after at: but for the slack, the
+// first that has one. Where the search ends, the cell before did not pass, and so
+// none before that one has a later last use than it by more than the slack.
+func (c *column) after(at time.Duration, starts []time.Duration) int {
+	at = max(at, -2*maxOffset)
+	return sort.Search(len(c.cells), func(i int) bool { return c.at(i, starts).last > at-c.slack })
+}
+
+// ends is the first and the last use of the cells from lo up to hi, which lie
+// within the slack of its ends.
+func (c *column) ends(lo, hi int, starts []time.Duration) (first, last time.Duration) {
+	head, tail := c.at(lo, starts), c.at(hi-1, starts)
+	first, last = head.first, tail.last
+	for i := lo + 1; i < hi && c.at(i, starts).first <= head.first+c.slack; i++ {
+		first = min(first, c.at(i, starts).first)
+	}
+	for i := hi - 2; i >= lo && c.at(i, starts).last >= tail.last-c.slack; i-- {
+		last = max(last, c.at(i, starts).last)
+	}
+	return first, last
 }

@@ -25,7 +25,7 @@ func (s *Session) snap(at time.Duration) time.Duration {
 	for _, c := range t.order {
 		for i := c.after(at, t.starts); i < len(c.cells); i++ {
 			u := c.at(i, t.starts)
-			if u.first > border && !c.jumbled {
+			if u.first > border+c.slack {
 				break
 			}
 			if !u.single() && u.last > at && u.last <= border {
@@ -37,14 +37,6 @@ func (s *Session) snap(at time.Duration) time.Duration {
 		return at
 	}
 	return border
-}
-
-// after is the first cell that may have a use after at.
-func (c *column) after(at time.Duration, starts []time.Duration) int {
-	if c.jumbled {
-		return 0
-	}
-	return sort.Search(len(c.cells), func(i int) bool { return c.at(i, starts).last > at })
 }
 
 // after is the first epoch that ends after at.

@@ -1,9 +1,6 @@
 package session
 
-import (
-	"sort"
-	"time"
-)
+import "time"
 
 // stretch is a span of time: after from, up to and including to.
 type stretch struct{ from, to time.Duration }
@@ -60,17 +57,8 @@ func (j *joined) join(u use, ok bool) {
 // within is window for several spans, which are in order and apart.
 func (c *column) within(spans []stretch, starts []time.Duration) (use, bool) {
 	var out joined
-	if !c.jumbled || len(spans) == 1 {
-		for _, x := range spans {
-			out.join(c.window(x.from, x.to, starts))
-		}
-		return out.use, out.any
-	}
-	for i := range c.cells { // once, and not once for each span
-		u := c.at(i, starts)
-		for k := sort.Search(len(spans), func(k int) bool { return spans[k].to >= u.first }); k < len(spans) && spans[k].from < u.last; k++ {
-			out.join(u.clip(spans[k].from, spans[k].to))
-		}
+	for _, x := range spans {
+		out.join(c.window(x.from, x.to, starts))
 	}
 	return out.use, out.any
 }
