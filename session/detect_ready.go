@@ -141,6 +141,9 @@ func (f *facts) ready(o Opinion, answer Mark) Opinion {
 	o.How = fmt.Sprintf("%s, then %v without a new call", answer.Text, d)
 	o.Evidence = append(o.Evidence, f.flatFact(o.At, last, d))
 	o.Evidence = append(o.Evidence, f.supporting(o.At, 0)...)
+	for _, w := range f.setup() {
+		o.Evidence = append(o.Evidence, w.passed())
+	}
 	return o
 }
 

@@ -198,6 +198,14 @@ func TestProposeWeighs(t *testing.T) {
 			script{unseen: true, news: boot, length: 9 * sec, marks: []Mark{named, up, waits(2100*ms, 9, "web")}},
 			2500 * ms, High, []string{"-the start was not seen"},
 		},
+		"the wait is a moment from agreeing": {
+			script{news: boot, length: 5550 * ms, marks: []Mark{named, up, waits(2700*ms, 9, "web")}},
+			2700 * ms, High, nil,
+		},
+		"it waits, and goes on with what is new": {
+			script{news: append(slices.Clone(boot), 5600*ms, 8*sec, 10*sec), length: 11 * sec, marks: []Mark{named, up, waits(7*sec, 9, "web")}},
+			2500 * ms, Medium, []string{"-the listening wait has no place yet"},
+		},
 		"it waits long before it is ready": {
 			script{news: boot, length: 19 * sec, marks: []Mark{named, answers(9*sec, http+" answers 200"), waits(2100*ms, 9, "web")}},
 			9 * sec, High, []string{"-the listening wait has it earlier, at 2.10 s"},

@@ -24,7 +24,7 @@ func (f *facts) listeningWait() Opinion {
 			o.Confidence = Medium
 		}
 	} else {
-		o = Opinion{Pending: true, How: fmt.Sprintf("%s waits in %s, but it has not gone %v without a new call%s",
+		o = Opinion{Pending: true, At: at, How: fmt.Sprintf("%s waits in %s, but it has not gone %v without a new call%s",
 			named(w.first), w.first.Text, quietWait, f.newest())}
 	}
 	for _, w := range f.setup() {

@@ -10,8 +10,8 @@ import (
 type Opinion struct {
 	Detector string
 	// Found says that it has a place: At, with its Confidence. Pending, that it
-	// has none yet and may have one later: detectors of less weight are not
-	// heard meanwhile.
+	// has none yet and may have one later, at At at the earliest: detectors of less
+	// weight are not heard meanwhile.
 	Found, Pending bool
 	At             time.Duration
 	Confidence     string // High, Medium, Low
@@ -121,6 +121,8 @@ func (f *facts) weigh(all []Opinion) (Split, bool) {
 func (o Opinion) compare(other Opinion) (e Evidence, by int) {
 	apart := other.At - o.At
 	switch {
+	case other.Pending && apart.Abs() <= quietWait: // it is about to agree
+		return e, 0
 	case other.Pending:
 		return Evidence{o.At, false, fmt.Sprintf("the %s has no place yet: %s", other.Detector, other.How)}, -1
 	case !other.Found:

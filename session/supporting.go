@@ -15,9 +15,13 @@ import (
 // with pid (0: not known) is the reason for.
 func (f *facts) supporting(at time.Duration, pid uint32) []Evidence {
 	var out []Evidence
+	from := always
+	if setup := f.setup(); len(setup) > 0 {
+		from = setup[len(setup)-1].ended
+	}
 	first := func(kind, what string) {
 		for _, m := range f.marks {
-			if m.Kind == kind {
+			if m.Kind == kind && m.At > from {
 				out = append(out, Evidence{m.At, m.At <= at+quietWait, fmt.Sprintf("%s %s", named(m), what)})
 				return
 			}
