@@ -131,8 +131,8 @@ it is answered, for %.0f minutes at most:
 
 %s
 
-tcp and http connect from within the target's network: it accepts them, and that is in
-the recording. They ask once more after the split, so that what answering takes is seen
+tcp and http connect from within the target's network (for a container that takes
+CAP_SYS_ADMIN): it accepts them, and that is in the recording. They ask once more after the split, so that what answering takes is seen
 in run, too. The log, health and notify are only listened to.`, ready.Limit.Minutes(), ready.Help)
 
 // flagError says what a flag takes, in place of what a parser of Go's says.
