@@ -11,7 +11,7 @@ SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BUILD_DEPS := gcc libc6-dev pkg-config libseccomp-dev
 # Not containerd and runc: they come with Docker, and Debian's packages of them
 # conflict with Docker's own.
-TEST_DEPS  := $(BUILD_DEPS) git clang llvm libbpf-dev strace tmux debootstrap podman crun manpages-dev
+TEST_DEPS  := $(BUILD_DEPS) git clang llvm libbpf-dev strace tmux debootstrap podman crun manpages-dev default-jdk-headless
 # The tools that ours is compared with.
 BENCH_DEPS := bpftrace linux-perf strace
 
