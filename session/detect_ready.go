@@ -20,6 +20,9 @@ type probed struct {
 	gaveUp  *Mark
 }
 
+// maxProbes bounds the probes that a file can hold in earnest: the latest count.
+const maxProbes = 64
+
 // probes finds the probes that were named. What was answered may lie before: a
 // log tells of the past.
 func (f *facts) probes() []*probed {
@@ -28,6 +31,7 @@ func (f *facts) probes() []*probed {
 		if m.Kind == MarkProbe {
 			out = slices.DeleteFunc(out, func(p *probed) bool { return p.name == m.Text })
 			out = append(out, &probed{name: m.Text, from: m.At})
+			out = out[max(0, len(out)-maxProbes):]
 		}
 	}
 	for _, m := range f.marks {
@@ -47,7 +51,8 @@ func (f *facts) probes() []*probed {
 func probeOf(all []*probed, m Mark) *probed {
 	var best *probed
 	for _, p := range all {
-		if strings.HasPrefix(m.Text, p.name+" ") && (best == nil || len(p.name) > len(best.name)) {
+		rest, ok := strings.CutPrefix(m.Text, p.name)
+		if ok && strings.HasPrefix(rest, " ") && (best == nil || len(p.name) > len(best.name)) {
 			best = p
 		}
 	}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -238,6 +239,20 @@ func TestProposeWeighs(t *testing.T) {
 			}
 			Opinion{Detector: "the proposal", How: sp.How, Evidence: sp.Evidence}.saysAll(t, c.says)
 		})
+	}
+}
+
+// A file can hold thousands of probes with the longest of names: the detectors,
+// which the screen asks twice a second, take it in their stride.
+func TestManyProbes(t *testing.T) {
+	s := script{news: until(2*sec, 50*ms), length: 12 * sec}.session(t)
+	long := strings.Repeat("x", maxText-8)
+	for i := range maxOneKind {
+		s.AddMark(probes(0, fmt.Sprint(long, i)))
+		s.AddMark(answers(sec, fmt.Sprint(long, i, " ")))
+	}
+	if o := s.Opinions(never)[0]; o.Detector != "readiness probe" || len(o.Evidence) > 2*maxProbes {
+		t.Errorf("%d facts", len(o.Evidence))
 	}
 }
 

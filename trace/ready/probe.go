@@ -108,10 +108,17 @@ func Parse(s string) (Probe, error) {
 	return p, nil
 }
 
-const maxText = 1000
+// The most that is taken of probes: of one's characters, and how many.
+const (
+	maxText   = 1000
+	maxProbes = 16
+)
 
 // ParseAll reads several probes; the same one twice is one.
 func ParseAll(list []string) ([]Probe, error) {
+	if len(list) > maxProbes {
+		return nil, fmt.Errorf("%d readiness probes: %d at most", len(list), maxProbes)
+	}
 	var out []Probe
 	seen := map[string]bool{}
 	for _, s := range list {

@@ -65,6 +65,9 @@ func TestParse(t *testing.T) {
 	if err != nil || len(all) != 2 {
 		t.Errorf("%v, %v: the same one twice is one", all, err)
 	}
+	if _, err := ParseAll(make([]string, 17)); err == nil || !strings.Contains(err.Error(), "16 at most") {
+		t.Error(err)
+	}
 }
 
 // self is this process as a target.
