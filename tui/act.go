@@ -85,7 +85,7 @@ func (m *model) doBench(a action) tea.Cmd {
 	case actUserMark, actSave, actExport, actUndo, actRedo, actReboot, actWatchAgain:
 		return m.doSession(a)
 	case actAccept, actSplitLeft, actSplitRight, actStopLeft, actStopRight, actZoomIn, actZoomOut,
-		actFineLeft, actFineRight, actMarker, actNextMark, actPrevMark, actSplitHere:
+		actFineLeft, actFineRight, actMarker, actNextMark, actPrevMark, actSplitHere, actUndoSplit, actRedoSplit, actPin, actSplitCost:
 		return m.doSplit(a)
 	case actDryRun, actPreflight, actHold, actAutoHold, actCross, actUndoHold, actSeal, actInject, actProve, actReload:
 		return m.doTry(a)

@@ -92,6 +92,10 @@ const (
 	actMarker
 	actNextMark
 	actPrevMark
+	actUndoSplit
+	actRedoSplit
+	actPin
+	actSplitCost
 	actions
 )
 
@@ -194,6 +198,10 @@ func keymap() []binding {
 		{actMarker, []string{"space", "j", "k", "up", "down"}, inTimeline, groupSplit, "marker", "choose the marker to move: split or stop", false},
 		{actNextMark, []string{"n"}, inTimeline, groupSplit, "next mark", "move the marker to the next mark or new call", false},
 		{actPrevMark, []string{"N"}, inTimeline, groupSplit, "", "move the marker to the one before", false},
+		{actUndoSplit, []string{","}, inBench, groupSplit, "", "undo the last move of the split", false},
+		{actRedoSplit, []string{"."}, inBench, groupSplit, "", "redo it", false},
+		{actPin, []string{"p"}, inTimeline, groupSplit, "pin", "pin the split by a rule: ready 80, 2s after listen-wait, call accept4", false},
+		{actSplitCost, []string{"v", "enter"}, inTimeline, groupSplit, "cost", "show what the split rests on, what it costs, and what is unseen", false},
 		{actZoomIn, []string{"+", "="}, inBench, groupSplit, "", "zoom in around the marker", false},
 		{actZoomOut, []string{"-"}, inBench, groupSplit, "", "zoom out", false},
 		{actEvidence, []string{"D"}, inBench, groupSplit, "detectors", "show what each detector thinks of the split, and why", false},

@@ -48,6 +48,13 @@ func (p *logPane) lines(n *snapshot) []line {
 	if e := n.state.RecordErr; e != "" {
 		out = append(out, say(bad, "  not written to disk: %s", e))
 	}
+	if n.standing != noSplit {
+		out = append(out, say(dimLine, "  %s", n.learning))
+	}
+	head("New in run", len(n.late) == 0, "nothing: no call came late")
+	for _, x := range n.late {
+		out = append(out, say(warn, "  %s", x))
+	}
 	head("The policy", len(n.warnings) == 0, "no warning")
 	for _, w := range n.warnings {
 		for _, x := range warned(w) {

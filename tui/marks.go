@@ -30,6 +30,9 @@ func instants(n *snapshot) []instant {
 		out = append(out, instant{at: m.At, kind: m.Kind, text: m.Text, pid: m.Pid, comm: m.Comm})
 	}
 	out = append(out, newCalls(n.discoveries)...)
+	for _, x := range n.late {
+		out = append(out, instant{at: x.At, kind: "NEW IN RUN", text: x.String(), look: warn})
+	}
 	sp := n.split
 	if n.standing == noSplit || n.standing == moving {
 		sp = n.proposal
@@ -147,7 +150,7 @@ func (p *marksPane) draw(d *draw, n *snapshot, to rect, focused bool) []string {
 	all := p.rows(d, n)
 	shown, _ := all.keep(p.filter)
 	head := []string{
-		d.dim.Render(short(d.filtered(&p.list, shown.n, all.n)+" enter sets the split there; timeline letters: E exec L listen W wait A accept Y ready S stop U yours", to.w, d.dots)),
+		d.dim.Render(short(d.filtered(&p.list, shown.n, all.n)+" enter sets the split there; timeline letters: E exec L listen W wait A accept Y ready S stop U yours ! new in run", to.w, d.dots)),
 		d.title.Render(fit("       time what        who and what it was", to.w)),
 	}
 	return d.body(head, shown, &p.list, to, focused)

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -112,6 +113,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			m.taking = false
 			m.sets.follow(m.snap, msg.snap)
 			old := m.snap
+			m.tellLate(m.snap, msg.snap)
 			m.snap = msg.snap
 			m.remember()
 			m.tellRecognised(old)
@@ -174,6 +176,18 @@ func (m *model) setWork(w bench.Work) {
 func (m *model) remember() {
 	if r := m.snap.reload; len(r.calls) > 0 {
 		m.needs = r.calls
+	}
+}
+
+// tellLate tells of calls that came up in run since the snapshot before.
+func (m *model) tellLate(old, fresh *snapshot) {
+	if old == nil || old.split.At != fresh.split.At || old.standing == noSplit || fresh.standing == moving || old.standing == moving {
+		return // then they are not new, or the split has moved over them
+	}
+	for _, x := range fresh.late {
+		if !slices.ContainsFunc(old.late, func(y session.Late) bool { return y.Call == x.Call }) {
+			m.say(warn, "new in run: "+x.String())
+		}
 	}
 }
 

@@ -179,6 +179,7 @@ func (p *setsPane) draw(d *draw, n *snapshot, to rect, focused bool) []string {
 		sum += "  ONLY REMOVED (r)"
 	}
 	sum = d.filtered(&p.list, shown.n, all.n) + sum + phaseNotes(n)
+	sum += unseen(n, to.w)
 	head := []string{d.dim.Render(short(sum, to.w, d.dots)), d.title.Render(fit(" "+setHead(to.w-1), to.w))}
 	return d.body(head, shown, &p.list, to, focused)
 }

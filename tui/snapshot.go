@@ -37,6 +37,11 @@ type snapshot struct {
 	proposal    session.Split
 	proposed    bool
 	opinions    []session.Opinion // of the detectors
+	waits       string            // what a pinned split waits for; "" if it does not
+	places      []session.Place   // where a split can be snapped to
+	cost        session.Cost
+	late        []session.Late // calls that are new in run
+	learning    session.Learning
 	policy      policy.Policy
 	entries     []policy.Entry
 	warnings    []policy.Warning
@@ -96,15 +101,22 @@ func (n *snapshot) choose(s *session.Session, k wish) {
 	n.proposal, n.proposed = s.Propose(n.length)
 	n.opinions = s.Opinions(n.length)
 	sp, has := s.Split()
+	n.places, n.waits = s.Places(), ""
 	switch {
 	case k.moved != nil:
 		n.split, n.standing = *k.moved, moving
 	case has:
 		n.split, n.standing = sp, decided
+	case sp.Waits:
+		n.split, n.standing, n.waits = session.Split{At: n.length, Rule: sp.Rule, How: sp.How}, noSplit, sp.How
 	case n.proposed:
 		n.split, n.standing = n.proposal, suggested
 	default:
 		n.split, n.standing = session.Split{At: n.length}, noSplit
+	}
+	n.cost, n.late, n.learning = session.Cost{}, nil, session.Learning{}
+	if n.standing != noSplit {
+		n.cost, n.late, n.learning = s.Cost(n.split), s.Late(n.split), s.Learning(n.split)
 	}
 	n.policy = s.Policy(n.split)
 	n.entries, n.warnings = n.policy.Entries(), n.policy.Warnings()

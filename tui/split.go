@@ -49,6 +49,12 @@ func (m *model) doSplit(a action) tea.Cmd {
 		}
 	case actZoomOut:
 		m.zoom, m.stale = max(0, m.zoom-1), true
+	case actUndoSplit, actRedoSplit:
+		return m.stepSplit(a == actUndoSplit)
+	case actPin:
+		m.open(m.pinForm(), false)
+	case actSplitCost:
+		m.open(&notice{title: "The split", lines: costText(n)}, false)
 	case actSplitHere:
 		if x, ok := m.marks.chosen(n); ok {
 			m.put(splitMarker, x.at)
@@ -124,20 +130,12 @@ func (m *model) snapTo(forward bool) {
 			at = m.snap.length
 		}
 	}
-	best := time.Duration(-1)
-	for _, x := range instants(m.snap) {
-		if x.kind == session.MarkFork || x.kind == session.MarkExit || x.kind == "SPLIT" || x.kind == "STOP" {
-			continue
-		}
-		if forward && x.at > at && (best < 0 || x.at < best) || !forward && x.at < at && x.at > best {
-			best = x.at
-		}
-	}
-	if best < 0 {
+	p, ok := session.Next(m.snap.places, at, forward)
+	if !ok {
 		m.say(plainLine, "no mark there")
 		return
 	}
-	m.put(m.chosen, best)
+	m.put(m.chosen, p.At)
 }
 
 // commit puts a moved split on the session.

@@ -40,6 +40,9 @@ func (d *draw) statusFields(n *snapshot, readOnly bool) (first, second []field) 
 		{long: count(uint64(max(0, s.Rate))) + " calls/s", short: count(uint64(max(0, s.Rate))) + "/s", rank: 5},
 		d.drops(n),
 	}
+	if k := len(n.late); k > 0 {
+		first = append(first, field{long: plural(k, "call") + " new in run", short: fmt.Sprintf("new %d", k), rank: 4})
+	}
 	second = []field{d.applied(s), d.recording(s)}
 	if readOnly {
 		second = append(second, field{long: "read only", short: "ro", rank: 6})

@@ -180,7 +180,8 @@ func level(n, most uint64, steps int) int {
 	return min(max(k, 1), steps)
 }
 
-// news writes how many calls were used for the first time.
+// news writes how many calls were used for the first time, and ! for those that
+// came late in run.
 func (d *draw) news(n *snapshot, s strip) {
 	for col, b := range n.buckets {
 		switch {
@@ -189,6 +190,9 @@ func (d *draw) news(n *snapshot, s strip) {
 		case b.New > 0:
 			s.set(col, string(rune('0'+b.New)), &d.warn)
 		}
+	}
+	for _, x := range n.late {
+		s.set(n.column(x.At), "!", &d.warn)
 	}
 }
 
@@ -301,8 +305,10 @@ func proposalText(n *snapshot) []line {
 	var out []line
 	p := n.proposal
 	switch {
+	case n.waits != "":
+		out = append(out, say(strong, "no split yet, all is boot: %s", n.waits))
 	case n.standing == moving:
-		out = append(out, say(strong, "moving the split: %s%s", offset(n.split.At), stopText(n.split)))
+		out = append(out, say(strong, "moving the split: %s%s, run may call %d", offset(n.split.At), stopText(n.split), n.policy.Narrow().Len()))
 	case n.standing == decided && n.proposed && p.At == n.split.At:
 		out = append(out, say(strong, "split at %s%s, as proposed (confidence %s): %s", offset(n.split.At), stopText(n.split), p.Confidence, p.How))
 	case n.standing == decided && n.proposed && width(n.split.How) < 20:
@@ -315,7 +321,7 @@ func proposalText(n *snapshot) []line {
 		out = append(out, say(strong, "a accepts the proposed split at %s (confidence %s): %s", offset(p.At), p.Confidence, p.How))
 	case n.proposed && p.At != n.split.At:
 		out = append(out, say(plainLine, "proposed: %s (confidence %s): %s", offset(p.At), p.Confidence, p.How))
-	case !n.proposed && n.standing != decided:
+	case !n.proposed && n.standing != decided && n.waits == "":
 		out = append(out, say(dimLine, "no split proposed yet: %s", p.How))
 	}
 	evidence := n.split.Evidence
