@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"speaker/policy/export"
 	"speaker/session"
+	"speaker/session/report"
 )
 
 func mergeCommand(s *settings) *cobra.Command {
@@ -88,4 +92,39 @@ func showRuns(w io.Writer, runs []session.Run) error {
 	}
 	_, err := fmt.Fprintln(w)
 	return err
+}
+
+func reportCommand(s *settings) *cobra.Command {
+	var out, format string
+	c := &cobra.Command{Use: "report FILE [-o OUT.html|OUT.md]", Short: "write a saved session as a page for a review or a ticket (no root needed)",
+		Long: `Writes what a session holds as one page: its timeline and discovery curve, the
+split with its evidence, the phases, what was removed and why it matters, what
+keeps the recording from being complete, edits, and what was tried and applied.
+
+HTML is one file that fetches nothing and runs no script. Without -o the page is
+printed, as Markdown unless --format says otherwise.`,
+		Args: oneArg("one session FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if format == "" {
+				if format = strings.TrimPrefix(filepath.Ext(out), "."); out == "" || out == "-" {
+					format = "md"
+				}
+			}
+			if !slices.Contains(report.Formats(), format) {
+				return usageError{fmt.Errorf("no report in the format %q: -o takes a name that ends in .html or .md, --format html or md", format)}
+			}
+			sess, damage, err := session.Open(args[0])
+			if err != nil {
+				return err
+			}
+			note(cmd, damage.String())
+			write := func(w io.Writer) error { return report.Write(w, format, sess) }
+			if out == "" || out == "-" {
+				return write(s.out)
+			}
+			return export.ToFile(out, write)
+		}}
+	c.Flags().StringVarP(&out, "out", "o", "", "file to make (default: standard output)")
+	c.Flags().StringVar(&format, "format", "", "html or md (default: by the file's name)")
+	return c
 }
