@@ -66,8 +66,8 @@ Engines are asked at their usual sockets, or where DOCKER_HOST, CONTAINER_HOST
 that run are found without any socket, too.
 
 Watching and applying need root (or CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and
-CAP_DAC_READ_SEARCH to watch, CAP_SYS_ADMIN besides to apply) and Linux 5.11 or newer. Opening, showing, merging and exporting saved
-sessions need neither.`
+CAP_DAC_READ_SEARCH to watch, CAP_SYS_ADMIN besides to apply) and Linux 5.11 or
+newer. What is done with saved sessions needs neither.`
 
 // commands builds the command tree.
 func commands(stdout, stderr io.Writer) *cobra.Command {
