@@ -1669,7 +1669,7 @@ var facts = [...]fact{
 	},
 	{
 		name:   "map_shadow_stack",
-		since:  [abis]string{"6.6", "6.6", "6.6", "6.6"},
+		since:  [abis]string{"6.6", "6.7", "6.10", "6.7"},
 		words:  "maps a shadow stack",
 		docker: []dockerRule{{anyABI, DockerRule{}}},
 	},
