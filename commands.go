@@ -95,7 +95,8 @@ func commands(stdout, stderr io.Writer) *cobra.Command {
 	f.BoolVar(&s.ascii, "ascii", false, "draw with ASCII only")
 	f.BoolVar(&s.readOnly, "readonly", false, "watch and edit only: nothing can be applied or restarted")
 	root.AddCommand(demoCommand(s), watchCommand(s), runCommand(s), recordCommand(s), targetsCommand(s),
-		openCommand(s), showCommand(s), exportCommand(s), mergeCommand(s), diffCommand(s), reportCommand(s), holdCommand(s))
+		openCommand(s), showCommand(s), exportCommand(s), mergeCommand(s), diffCommand(s), reportCommand(s),
+		rehearseCommand(s), holdCommand(s))
 	return root
 }
 

@@ -341,6 +341,7 @@ const splitFlag = "cut it by this rule instead of its own split (see record --he
 
 func exportCommand(s *settings) *cobra.Command {
 	var format, phase, out, split string
+	var groups groupFlags
 	c := &cobra.Command{Use: "export FILE", Short: "write a saved session's policy as a profile (no root needed)", Args: oneArg("one session FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !slices.Contains(export.Formats(), format) {
@@ -367,6 +368,9 @@ func exportCommand(s *settings) *cobra.Command {
 			if !ok {
 				return hinted{errors.New("the session has no split, so no policy"), "speaker open " + args[0] + " and accept or set one"}
 			}
+			if err := groups.apply(sess); err != nil {
+				return err
+			}
 			p := sess.Policy(sp)
 			opt := export.Options{Phase: ph, Runtime: true}
 			if out == "" || out == "-" {
@@ -379,6 +383,7 @@ func exportCommand(s *settings) *cobra.Command {
 	f.StringVar(&phase, "phase", "boot", "boot: what the container needs over its whole life; run: the narrow filter")
 	f.StringVarP(&out, "out", "o", "", "file to make (default: standard output)")
 	f.StringVar(&split, "split", "", splitFlag)
+	groups.add(f)
 	return c
 }
 

@@ -63,6 +63,7 @@ func showSession(w io.Writer, s *session.Session, calls bool) error {
 		}
 		fmt.Fprintf(w, "detector  %s: %s (%s)\n", printable(o.Detector), place, printable(o.How))
 	}
+	showAdmin(w, s, p, sp, has)
 	for _, t := range s.Trials() {
 		fmt.Fprintf(w, "tried     %s at %s: %s\n", printable(t.Kind), t.At.Round(time.Millisecond), printable(t.Text))
 	}

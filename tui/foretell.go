@@ -142,7 +142,7 @@ func foretell(n *snapshot, warnings bool) []line {
 	if n.standing == suggested && n.state.Applied == bench.Nothing {
 		out = append(out, say(warn, "The split at %s is only proposed: accept it with a.", offset(n.split.At)))
 	}
-	out = append(out, rehearsed(n.rehearsal)...)
+	out = append(out, rehearsed(n.rehearsal, warnings)...)
 	if warnings {
 		for _, w := range n.warnings {
 			out = append(out, warned(w)...)
@@ -190,8 +190,9 @@ func drifted(n *snapshot) []line {
 	return out
 }
 
-// rehearsed says what the recording would have lost.
-func rehearsed(r session.Rehearsal) []line {
+// rehearsed says what the recording would have lost; whole adds who made these
+// calls, samples of them, and what nobody used.
+func rehearsed(r session.Rehearsal, whole bool) []line {
 	var later, reloads []policy.Call
 	own := slices.DeleteFunc(slices.Clone(r.Denied), func(d session.Denied) bool {
 		switch d.Phase {
@@ -212,6 +213,9 @@ func rehearsed(r session.Rehearsal) []line {
 			text += ", and a thread sleeps in it"
 		}
 		out = append(out, say(bad, "  ! %-18s in %-4s %s", d.Call.String(), d.Phase, text))
+		if whole {
+			out = append(out, deniedDetail(d)...)
+		}
 	}
 	if len(reloads) > 0 {
 		out = append(out, say(warn, "Reloads (admin) used %s outside run: %s. The next one fails.", plural(len(reloads), "call"), listed(names(reloads), 12)))
@@ -219,6 +223,38 @@ func rehearsed(r session.Rehearsal) []line {
 	if len(later) > 0 {
 		out = append(out, say(warn, "What entered later (docker exec, probes) used %s outside run: %s. An injection does not reach such processes; a hold or an exported run profile denies them.",
 			plural(len(later), "call"), listed(names(later), 12)))
+	}
+	if whole && len(r.Idle) > 0 {
+		out = append(out, say(dimLine, "Run allows, and nothing used after boot: %s", listed(names(r.Idle), 12)))
+	}
+	if whole && len(r.Unused) > 0 {
+		out = append(out, say(dimLine, "Boot allows, and nothing used at all: %s", listed(names(r.Unused), 12)))
+	}
+	return out
+}
+
+// deniedDetail says who made a denied call, and shows samples of it.
+func deniedDetail(d session.Denied) []line {
+	var out []line
+	for _, c := range d.By {
+		text := fmt.Sprintf("      by %s pid %d, %s", c.Comm, c.Pid, plural(int(c.Count), "time"))
+		if !c.Whole {
+			text += " in all"
+		}
+		if !c.Sure {
+			text += ", perhaps not in " + d.Phase.String()
+		}
+		out = append(out, line{plainLine, text})
+	}
+	if more := d.Callers - len(d.By); more > 0 {
+		out = append(out, say(dimLine, "      and by %s more", plural(more, "process")))
+	}
+	for _, x := range d.Samples {
+		text := fmt.Sprintf("      sample %s pid %d %s", offset(x.At), x.Pid, x.Comm)
+		if x.Path != "" {
+			text += fmt.Sprintf(" %q", x.Path)
+		}
+		out = append(out, line{dimLine, text})
 	}
 	return out
 }
