@@ -90,7 +90,14 @@ ctrl-c.
 				}
 			}
 			b := bench.New(o)
-			return s.record(cmd, b, terms{length, follow, split}, func(ctx context.Context) (bench.Work, error) { return b.Watch(ctx, ref, boot) })
+			return s.record(cmd, b, terms{length, follow, split}, func(ctx context.Context) (bench.Work, error) {
+				if follow {
+					if err := b.CheckFollow(ctx, ref); err != nil {
+						return nil, err
+					}
+				}
+				return b.Watch(ctx, ref, boot)
+			})
 		}}
 	f := c.Flags()
 	f.StringVarP(&out, "out", "o", "", "session file to make (default: a name in the session folder)")
@@ -162,10 +169,6 @@ func (s *settings) record(cmd *cobra.Command, b *bench.Bench, x terms, begin fun
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, x.length)
 		defer cancel()
-	}
-	if x.follow && !w.State().Item.Container() {
-		w.Close()
-		return usageError{errors.New("--follow is for containers: nothing else is started again under the same name")}
 	}
 	s.recordLife(ctx, cmd, w, x.split)
 	for x.follow {

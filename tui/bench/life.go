@@ -22,6 +22,21 @@ import (
 // runs again.
 const lifeEvery = 2 * time.Second
 
+// ErrNoLives is the answer for targets that have one life only.
+var ErrNoLives = errors.New("only a container that an engine knows can be followed: nothing else is started again under the same name")
+
+// CheckFollow reports whether a target can be followed into its next life.
+func (b *Bench) CheckFollow(ctx context.Context, ref string) error {
+	if ref == "demo" || ref == "run" {
+		return ErrNoLives
+	}
+	t, err := b.resolve(ctx, ref)
+	if err == nil && !itemOf(t).Container() {
+		err = ErrNoLives
+	}
+	return err
+}
+
 // follow is there for the container's next life, if that is wanted.
 func (w *live) follow() {
 	w.mu.Lock()
