@@ -69,6 +69,9 @@ func (u use) single() bool { return u.count == 1 || u.lone }
 // and is u and what came after it, or at the same time.
 func (u use) and(next use) use {
 	out := use{min(u.first, next.first), max(u.last, next.last), u.count + next.count, true}
+	if out.count < u.count { // of a hostile file
+		out.count = math.MaxUint64
+	}
 	for _, x := range []use{u, next} {
 		if x.last == out.last && !x.single() {
 			out.lone = false

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"speaker/policy"
 )
 
 // layout is a session file in memory, and where its frames lie.
@@ -273,8 +275,12 @@ func FuzzOpen(f *testing.F) {
 
 // FuzzPayload gets past the checksum: any bytes as the content of any frame.
 func FuzzPayload(f *testing.F) {
-	s, epochs := fullSession(f, 4)
-	for _, x := range slices.Concat(s.frames(), mergedSession(f).frames(), []frame{epochsFrame(epochs)}) {
+	s, epochs := fullSession(f, 12)
+	coarse, _ := fullSession(f, 12)
+	coarse.table.fine = fineness{share: 1}
+	coarse.coalesce()
+	for _, x := range slices.Concat(s.frames(), mergedSession(f).frames(),
+		[]frame{epochsFrame(epochs), epochsFrame(epochsOf(coarse)), s.table.visitsFrame()}) {
 		f.Add(uint8(x.kind), x.payload)
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, payload []byte) {
@@ -284,6 +290,28 @@ func FuzzPayload(f *testing.F) {
 			exercise(t, s)
 		}
 	})
+}
+
+// joinAll makes a session as coarse as can be: no phase may lose a call by it.
+func joinAll(t *testing.T, s *Session) {
+	t.Helper()
+	if len(s.table.starts) == 0 {
+		return
+	}
+	sp := Split{At: s.Length() / 2}
+	before := s.Observed(sp)
+	s.table.fine = fineness{share: 1}
+	s.coalesce()
+	after := s.Observed(sp)
+	for ph, uses := range before {
+		want := map[policy.Call]bool{}
+		for _, u := range uses {
+			want[u.Call] = true
+		}
+		compareMore(t, want, after[ph])
+	}
+	s.Precision(sp.At)
+	s.Blurred(sp)
 }
 
 // exercise does what a screen does with a session from anywhere, and writes it.
