@@ -35,7 +35,11 @@ func showSession(w io.Writer, s *session.Session, calls bool) error {
 		}
 	}
 	if s.Length() > 0 || len(s.Runs()) == 0 {
-		fmt.Fprintf(w, "recorded  %s, %s long, on Linux %s\n", m.Start.Format(time.DateTime), s.Length().Round(time.Millisecond), printable(m.Kernel))
+		on := "Linux " + m.Kernel
+		if m.EngineVersion != "" {
+			on += ", " + m.EngineVersion
+		}
+		fmt.Fprintf(w, "recorded  %s, %s long, on %s\n", m.Start.Format(time.DateTime), s.Length().Round(time.Millisecond), printable(on))
 	}
 	for _, c := range s.Completeness() {
 		fmt.Fprintf(w, "note      %s\n", printable(c))

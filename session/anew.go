@@ -30,6 +30,7 @@ const (
 // two files cannot trade places. Such a file is appended to, and no more.
 type anew struct {
 	session   *Session
+	allowed   bool  // its file lost nothing
 	recording bool  // epochs were added
 	base      int64 // size of the file when it was opened or last written anew
 
@@ -47,9 +48,7 @@ var errAside = errors.New("the file cannot be written anew where it is")
 func (w *Writer) of(s *Session) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !s.damage.Any() {
-		w.anew.session = s
-	}
+	w.anew.session, w.anew.allowed = s, !s.damage.Any()
 }
 
 // see takes frames that are queued. Call it with the Writer's lock held.
@@ -90,7 +89,7 @@ func (w *Writer) grown(enough int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	a := &w.anew
-	return a.session != nil && a.recording && w.err == nil && size-a.base > enough+a.base/4
+	return a.allowed && a.recording && w.err == nil && size-a.base > enough+a.base/4
 }
 
 // writeAnew writes the session into a new file and puts that in the place of the

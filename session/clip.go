@@ -27,6 +27,7 @@ func (m Meta) clipped() Meta {
 	t.Engine, t.ID, t.Name = clip(t.Engine, maxWord), clip(t.ID, maxWord), clip(t.Name, maxWord)
 	t.Image, t.Command = clip(t.Image, maxText), clip(t.Command, maxText)
 	m.Kernel, m.Host, m.Tool = clip(m.Kernel, maxWord), clip(m.Host, maxWord), clip(m.Tool, maxWord)
+	m.EngineVersion = clip(m.EngineVersion, maxWord)
 	return m
 }
 

@@ -28,8 +28,9 @@ const (
 	kindAdmin     frameKind = 13 // a step in the history of intervals of administration
 	kindVisits    frameKind = 14 // in which intervals calls came up
 	kindRun       frameKind = 15 // one recording of a merged session
+	kindMissing   frameKind = 16 // what keeps the recording from being complete
 
-	lastKind = kindRun
+	lastKind = kindMissing
 )
 
 // maxUnpacked is the most that one frame may unpack to.
@@ -104,7 +105,7 @@ func modeOf(v any) cbor.DecMode {
 	switch v.(type) {
 	case *wireEpochs:
 		return columnMode()
-	case *wireMeta, *wireMark, *wireSplit, *wireEdit, *wireTrial, *wireAdmin:
+	case *wireMeta, *wireMissing, *wireMark, *wireSplit, *wireEdit, *wireTrial, *wireAdmin:
 		return shortMode()
 	case *[]wireLearned, *wireRun:
 		return learnMode()

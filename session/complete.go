@@ -54,6 +54,10 @@ func (s *Session) Completeness() []string { return s.Missing().Sentences() }
 func (s *Session) Missing() Missing {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	return s.missing()
+}
+
+func (s *Session) missing() Missing {
 	t := &s.table
 	m := Missing{
 		Empty: len(t.starts) == 0 && len(s.merged.runs) == 0, StartSeen: s.meta.StartSeen, RanBefore: s.kinds[MarkRanBefore] > 0,

@@ -67,7 +67,7 @@ func (d Damage) String() string {
 // kindNames say what frames hold.
 var kindNames = map[frameKind]string{
 	kindMeta: "what is known of the whole", kindEpochs: "calls", kindMark: "marks", kindSplit: "splits",
-	kindEdit: "edits", kindTrial: "trials", kindSample: "samples", kindEnd: "the end mark",
+	kindEdit: "edits", kindTrial: "trials", kindSample: "samples", kindEnd: "the end mark", kindMissing: "what it says of its completeness",
 	kindLearned: "what was learned from another recording", kindArguments: "argument values",
 	kindProcesses: "uses by process", kindAdmin: "intervals of administration",
 	kindVisits: "how often calls came up", kindRun: "recordings that were merged",

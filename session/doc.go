@@ -44,7 +44,8 @@
 // intervals of administration: it is one history with that of edits, in the order
 // of the frames, 14 in which intervals each call of the program came up (the last
 // one counts, for the epochs before it), 15 one of the recordings that a merged
-// session was made of.
+// session was made of, 16 the statement of what keeps the recording from being
+// complete (in words, and how much was not kept; the last one counts).
 // Frames after an end were appended later. The CBOR values are maps with
 // small numbers as keys; the wire types in wire.go and wire_epochs.go say which.
 // Unknown kinds and versions are passed over, and so is everything that is no

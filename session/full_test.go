@@ -17,7 +17,7 @@ func fullSession(t testing.TB, epochs int) (*Session, []Epoch) {
 	x := newRun(r, epochs)
 	m := Meta{
 		Target: Target{"docker", "0123abcd", "web\x1b[2J", "nginx", "nginx -g 'daemon off;'"},
-		Kernel: "6.18", Host: "box", Tool: "speaker 0.1",
+		Kernel: "6.18", Host: "box", Tool: "speaker 0.1", EngineVersion: "docker 27.1.1\x1b",
 		Start: time.Unix(1_700_000_000, 5), Base: 77, StartSeen: true,
 	}
 	s := New(m)
@@ -97,6 +97,7 @@ func compareRest(t *testing.T, got, want *Session) {
 	same("arguments", got.Arguments(), want.Arguments())
 	same("processes", got.Processes(), want.Processes())
 	same("runs", got.Runs(), want.Runs())
+	same("rows refused and marks not kept", [2]uint64{got.table.refused, got.unkept}, [2]uint64{want.table.refused, want.unkept})
 	same("undone", got.Undone(), want.Undone())
 	same("administration", got.Admins(), want.Admins())
 	same("dismissed", got.dismissed, want.dismissed)

@@ -223,6 +223,7 @@ func mergedMeta(tool string, runs []Run) Meta {
 			Command: all(func(r Run) string { return r.Meta.Target.Command }),
 		},
 		Kernel: all(func(r Run) string { return r.Meta.Kernel }), Host: all(func(r Run) string { return r.Meta.Host }),
+		EngineVersion: all(func(r Run) string { return r.Meta.EngineVersion }),
 		Tool: tool, Start: runs[0].Meta.Start,
 		StartSeen: !slices.ContainsFunc(runs, func(r Run) bool { return !r.Meta.StartSeen }),
 	}

@@ -209,6 +209,8 @@ func (l *loader) apply(kind frameKind, payload []byte) error {
 		return apply(payload, func(w wireTrial) error { s.AddTrial(w.trial()); return nil })
 	case kindEdit:
 		return apply(payload, l.edit)
+	case kindMissing:
+		return apply(payload, func(w wireMissing) error { l.s.change(func() { l.s.takeMissing(w) }); return nil })
 	case kindSample:
 		return apply(payload, l.samples)
 	case kindLearned:

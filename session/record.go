@@ -216,12 +216,14 @@ func (r *Recorder) epoch(snap trace.Snapshot, inFlight []policy.Call) {
 	m := r.s.Meta()
 	seen := r.src.StartSeen()
 	if m.Base == 0 || m.StartSeen != seen {
-		m.StartSeen = seen
-		if m.Base == 0 {
-			m.Base = snap.Start
-			m.Start = time.Now().Add(-time.Duration(r.opts.Now() - snap.Start))
-		}
-		r.s.SetMeta(m)
+		r.s.updateMeta(func(m *Meta) {
+			m.StartSeen = seen
+			if m.Base == 0 {
+				m.Base = snap.Start
+				m.Start = time.Now().Add(-time.Duration(r.opts.Now() - snap.Start))
+			}
+		})
+		m = r.s.Meta()
 	}
 	e := Epoch{
 		Start: m.Offset(snap.Start), End: m.Offset(snap.End),

@@ -143,7 +143,7 @@ type whole struct {
 
 // copy takes what writeTo writes. Call it with the lock held.
 func (s *Session) copy() whole {
-	out := whole{frames: s.frames(), epochs: make([]Epoch, 0, len(s.table.starts)), behind: []frame{s.table.visitsFrame()}}
+	out := whole{frames: s.frames(), epochs: make([]Epoch, 0, len(s.table.starts)), behind: []frame{s.table.visitsFrame(), s.missingFrame()}}
 	for r := s.table.reader(); ; {
 		e, ok := r.read()
 		if !ok {

@@ -43,6 +43,7 @@ type Session struct {
 	samples    samples
 	damage     Damage  // what its file lost
 	opened     int     // marks that were in the file when it was opened
+	stated     uint64  // rows and marks not kept, as the file has it
 	loading    bool    // it is being read from its file
 	log        *Writer // nil: not on disk
 
@@ -103,6 +104,7 @@ func (s *Session) AddEpoch(e Epoch) (err error) {
 		if v := s.table.visits; v.upTo-v.kept > keepVisitsEvery {
 			s.keepVisits()
 		}
+		s.state()
 		s.resolve()
 		if !s.loading {
 			s.coalesce()

@@ -23,6 +23,9 @@ type Meta struct {
 	Kernel string // release of the kernel that was recorded on
 	Host   string
 	Tool   string // name and version of what recorded
+	// EngineVersion is the name and the version of the target's engine, as that
+	// calls itself: hostile bytes, "" if there is none or it did not tell.
+	EngineVersion string
 	// Start is the wall clock at offset 0, Base CLOCK_MONOTONIC (ns) there.
 	Start time.Time
 	Base  uint64

@@ -217,3 +217,52 @@ func TestSamplesKeepTheNewestAndTheFirsts(t *testing.T) {
 		t.Error("samples from the future")
 	}
 }
+
+// What was never kept is told by the file, also by one that was not closed.
+func TestStatementOutlivesTheFile(t *testing.T) {
+	path := tempPath(t)
+	w, err := Create(path, Meta{StartSeen: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(Meta{StartSeen: true})
+	s.Attach(w)
+	storm := func(n int) {
+		for range n {
+			s.AddMark(Mark{Kind: MarkFork})
+		}
+		if err := s.AddEpoch(Epoch{Start: s.Length(), End: s.Length() + sec}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Sync(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	says := func(want string) {
+		t.Helper()
+		got, _, err := Open(path)
+		if err != nil || !strings.Contains(strings.Join(got.Completeness(), "\n"), want) {
+			t.Errorf("it says %q, want %q (%v)", got.Completeness(), want, err)
+		}
+	}
+	storm(maxOneKind + 3)
+	says("3 marks were left out")
+	storm(2)
+	says("3 marks were left out") // a storm is not told mark by mark
+	storm(5)
+	says("10 marks were left out")
+	storm(1)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	says("11 marks were left out")
+	copied, _, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path = tempPath(t)
+	if err := Save(path, copied); err != nil {
+		t.Fatal(err)
+	}
+	says("11 marks were left out")
+}

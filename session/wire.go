@@ -23,6 +23,7 @@ type wireMeta struct {
 	Start     int64  `cbor:"9,keyasint"`
 	Base      uint64 `cbor:"10,keyasint"`
 	StartSeen bool   `cbor:"11,keyasint"`
+	Version   string `cbor:"12,keyasint,omitempty"` // of the engine
 }
 
 func metaFrame(m Meta) frame { return newFrame(kindMeta, wireMetaOf(m)) }
@@ -34,7 +35,7 @@ func wireMetaOf(m Meta) wireMeta {
 	}
 	return wireMeta{
 		m.Target.Engine, m.Target.ID, m.Target.Name, m.Target.Image, m.Target.Command,
-		m.Kernel, m.Host, m.Tool, start, m.Base, m.StartSeen,
+		m.Kernel, m.Host, m.Tool, start, m.Base, m.StartSeen, m.EngineVersion,
 	}
 }
 
@@ -42,6 +43,7 @@ func (w wireMeta) meta() Meta {
 	m := Meta{
 		Target: Target{w.Engine, w.ID, w.Name, w.Image, w.Command},
 		Kernel: w.Kernel, Host: w.Host, Tool: w.Tool, Base: w.Base, StartSeen: w.StartSeen,
+		EngineVersion: w.Version,
 	}
 	if w.Start != 0 {
 		m.Start = time.Unix(0, w.Start)

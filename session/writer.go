@@ -306,9 +306,16 @@ func (w *Writer) Close() error {
 	close(w.quit)
 	<-w.done
 	w.rest()
+	var last []frame
+	if w.anew.session != nil {
+		last = append(last, w.anew.session.statement())
+	}
 	w.mu.Lock()
 	w.queueEpochs()
 	if w.added {
+		for _, f := range last {
+			w.queue(f)
+		}
 		w.queue(newFrame(kindEnd, struct{}{}))
 	}
 	w.closed = true

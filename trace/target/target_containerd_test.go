@@ -27,6 +27,9 @@ func TestContainerd(t *testing.T) {
 	if got.State != "running" || got.Command != "/few 600" || filepath.Base(got.CgroupPath) != "speaker-ctr" || got.Ref() != "containerd:default/speaker-ctr" || got.SameMountNS {
 		t.Errorf("got %+v", got)
 	}
+	if v := Find(h).Version(ctx, got); !strings.HasPrefix(v, "containerd ") {
+		t.Errorf("its engine is %q", v)
+	}
 	if f := got.Facts; f == nil || f.Processes != 1 || f.Seccomp != 0 || f.Capabilities() != "default 14" {
 		t.Errorf("got %+v", f)
 	}
@@ -61,6 +64,9 @@ func TestCRI(t *testing.T) {
 	}
 	if got.ID != id || got.Engine != "cri" || got.Namespace != "prod" || got.Name != "web-0/app" || got.Pid == 0 || !strings.Contains(got.CgroupPath, got.ID) {
 		t.Errorf("got %+v", got)
+	}
+	if v := Find(h).Version(ctx, got); !strings.HasPrefix(v, "containerd ") {
+		t.Errorf("its engine is %q", v)
 	}
 	list, _ := Find(h).List(ctx)
 	ours := slices.DeleteFunc(list, func(x Target) bool { return x.ID != id && x.ID != pod.ID })

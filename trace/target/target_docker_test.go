@@ -35,6 +35,10 @@ func TestDocker(t *testing.T) {
 	if c.Name != name || c.Image != image || c.State != "running" || c.SameMountNS || !strings.Contains(c.CgroupPath, c.ID) {
 		t.Errorf("got %+v", c)
 	}
+	version, err := exec.Command("docker", "version", "--format", "{{.Server.Version}}").Output()
+	if v := Find(Hosts{}).Version(ctx, c); err != nil || v != "docker "+strings.TrimSpace(string(version)) {
+		t.Errorf("its engine is %q, docker says %q, %v", v, version, err)
+	}
 	if pids, err := c.Pids(); err != nil || !slices.Contains(pids, c.Pid) {
 		t.Errorf("its processes are %v, %v; want %d among them", pids, err, c.Pid)
 	}

@@ -24,6 +24,9 @@ func TestPodman(t *testing.T) {
 	if c.ID != id || c.Engine != "podman" || c.State != "running" || !strings.Contains(c.Image, enginetest.Image) || !strings.Contains(c.CgroupPath, id) || !c.CanStart() {
 		t.Errorf("got %+v", c)
 	}
+	if v := Find(h).Version(ctx, c); !strings.HasPrefix(v, "podman ") {
+		t.Errorf("its engine is %q", v)
+	}
 	want := Facts{Processes: 1, CgroupVersion: 1, Seccomp: 2, Filters: 1, CapEff: podmanCaps, LastCap: c.Facts.LastCap}
 	if c.Facts == nil || *c.Facts != want {
 		t.Errorf("got %+v, want %+v", c.Facts, want)

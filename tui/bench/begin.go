@@ -56,6 +56,11 @@ func (b *Bench) begin(d *desk, t target.Target, item Item, tr *trace.Tracer, lif
 	w.rec = session.Record(ctx, d.sess, d.writer, life, session.Proc{}, session.Options{})
 	w.bg.Add(1)
 	go func() { defer w.bg.Done(); w.watch(ctx) }()
+	w.bg.Go(func() { // it may be slow to answer
+		if v := target.Find(b.hosts()).Version(ctx, t); v != "" {
+			d.sess.SetEngine(v)
+		}
+	})
 	return w
 }
 
