@@ -20,6 +20,10 @@ func TestMain(m *testing.M) {
 			writeForever(os.Args[2], true)
 		case "_gate":
 			gate(os.Args[2])
+		case "_stress-gate":
+			stressGate(os.Args[2])
+		case "_stress":
+			stress(os.Args[2])
 		case "_serve":
 			serve(os.Args[2])
 		}
