@@ -243,6 +243,10 @@ func (t *table) precision(at time.Duration) time.Duration {
 func (s *Session) Blurred(sp Split) (time.Duration, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	return s.blurred(sp)
+}
+
+func (s *Session) blurred(sp Split) (time.Duration, bool) {
 	t := &s.table
 	borders := []time.Duration{sp.At}
 	if sp.Stop > sp.At {

@@ -178,6 +178,10 @@ func TestBlurred(t *testing.T) {
 		{Split{At: 5}, 0}, {Split{At: 5, Stop: 20}, 0}, {Split{At: 20, Stop: 30}, 990}, {Split{At: 10, Stop: 1000}, 0},
 		{Split{At: 20, Stop: 1000}, 0}, {Split{At: 1100, Stop: 1200}, 0}, {Split{At: 30, Stop: 20}, 0}, {Split{At: 4000, Stop: 5000}, 0},
 	} {
+		s.AddSplit(x.sp)
+		if m := s.Missing(); m.Blurred != x.want {
+			t.Errorf("%+v: the statement says %v", x.sp, m.Blurred)
+		}
 		if got, is := s.Blurred(x.sp); got != x.want || is != (x.want > 0) {
 			t.Errorf("%+v: blurred by %v (%v), want %v", x.sp, got, is, x.want)
 		}

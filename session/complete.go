@@ -27,6 +27,10 @@ type Missing struct {
 	Noted    []string      `json:"noted"`           // what the gap marks say, the first of them
 	AllNoted int           `json:"all_noted"`
 
+	// Blurred is how long the epoch is that two borders of phases lie in, as the
+	// recording is cut now; 0: none. See Session.Blurred.
+	Blurred time.Duration `json:"blurred_nanoseconds"`
+
 	RefusedRows uint64   `json:"refused_rows"` // more different calls than can be
 	UnkeptMarks uint64   `json:"unkept_marks"` // too many of their kind
 	OtherABIs   []string `json:"other_abis"`   // calls of another ABI than the kernel's own were seen
@@ -66,6 +70,9 @@ func (s *Session) missing() Missing {
 		RefusedRows: t.refused, UnkeptMarks: s.unkept, OtherABIs: s.otherABIs(), Uring: s.seenUring(),
 		Learned: len(s.learned), Damage: s.damage,
 		AllNoted: s.kinds[MarkGap], Runs: len(s.merged.runs),
+	}
+	if sp := s.split(0); len(s.splits) > 0 && !sp.Waits {
+		m.Blurred, _ = s.blurred(sp)
 	}
 	m.RunNotes, m.AllRunNotes = s.merged.notes()
 	if m.AllNoted == 0 {
@@ -107,12 +114,23 @@ func (m Missing) Sentences() []string {
 		say(true, "%s", text)
 	}
 	say(m.AllNoted > len(m.Noted), "%s like these", count(m.AllNoted-len(m.Noted), "more note"))
+	say(m.Blurred >= leastBlur, "%s", BlurText(m.Blurred))
 	for _, abi := range m.OtherABIs {
 		say(true, "%s calls were seen", abi)
 	}
 	say(m.Uring, "io_uring was used: what it does for the program is not seen, and no filter stops it")
 	say(m.Learned > 0, "%s in the sets were taken over from another recording of the program; counts and times are of this one alone", count(m.Learned, "use"))
 	return out
+}
+
+// leastBlur is the time from which on it is told that two borders lie so near each
+// other: as they were recorded, epochs are shorter.
+const leastBlur = time.Second
+
+// BlurText says what it means that two borders of phases lie in one epoch of that
+// length.
+func BlurText(d time.Duration) string {
+	return fmt.Sprintf("two borders of phases lie within one stretch of %s that is not known finer any more: a call may count for the phase between them that was used before and after it only", seconds(d))
 }
 
 // gaps says when the gaps were.

@@ -224,7 +224,7 @@ func mergedMeta(tool string, runs []Run) Meta {
 		},
 		Kernel: all(func(r Run) string { return r.Meta.Kernel }), Host: all(func(r Run) string { return r.Meta.Host }),
 		EngineVersion: all(func(r Run) string { return r.Meta.EngineVersion }),
-		Tool: tool, Start: runs[0].Meta.Start,
+		Tool:          tool, Start: runs[0].Meta.Start,
 		StartSeen: !slices.ContainsFunc(runs, func(r Run) bool { return !r.Meta.StartSeen }),
 	}
 }

@@ -34,6 +34,8 @@ type snapshot struct {
 
 	split       session.Split // the one the sets are cut at
 	standing    standing
+	precision   time.Duration // see session.Precision, at the split
+	blurred     time.Duration // see session.Blurred
 	proposal    session.Split
 	proposed    bool
 	opinions    []session.Opinion // of the detectors
@@ -118,6 +120,8 @@ func (n *snapshot) choose(s *session.Session, k wish) {
 	if n.standing != noSplit {
 		n.cost, n.late, n.learning = s.Cost(n.split), s.Late(n.split), s.Learning(n.split)
 	}
+	n.precision = s.Precision(n.split.At)
+	n.blurred, _ = s.Blurred(n.split)
 	n.policy = s.Policy(n.split)
 	n.entries, n.warnings = n.policy.Entries(), n.policy.Warnings()
 	n.rehearsal = session.Rehearse(s, n.split, n.policy)

@@ -324,6 +324,7 @@ func proposalText(n *snapshot) []line {
 	case !n.proposed && n.standing != decided && n.waits == "":
 		out = append(out, say(dimLine, "no split proposed yet: %s", p.How))
 	}
+	out = append(out, coarseText(n)...)
 	evidence := n.split.Evidence
 	if n.proposed && n.standing != decided {
 		evidence = p.Evidence
@@ -333,6 +334,23 @@ func proposalText(n *snapshot) []line {
 		out = append(out, say(plainLine, "split at %s", offset(n.split.At)))
 	}
 	return out
+}
+
+// coarse is the length of an epoch from which on it is told: as they are recorded
+// they are shorter.
+const coarse = time.Second
+
+// coarseText says what is not known to the call where a split is moved.
+func coarseText(n *snapshot) []line {
+	switch {
+	case n.standing != moving:
+		return nil // else it is a note of the session
+	case n.blurred >= coarse:
+		return []line{say(warn, "- %s", session.BlurText(n.blurred))}
+	case n.precision >= coarse:
+		return []line{say(dimLine, "kept in stretches of %s there: the sets are exact, counts are shared out", offset(n.precision))}
+	}
+	return nil
 }
 
 func stopText(sp session.Split) string {
