@@ -2,6 +2,7 @@ package session
 
 import (
 	"math/rand/v2"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -10,7 +11,8 @@ import (
 	"speaker/trace"
 )
 
-// hour is one hour of a busy server: 36,000 epochs of about 30 rows.
+// hour is one hour of a busy server: 36,000 epochs of about 30 rows, most of which
+// are joined.
 var hour = sync.OnceValue(func() *Session {
 	r := rand.New(rand.NewPCG(1, 2))
 	s := New(Meta{StartSeen: true})
@@ -98,6 +100,10 @@ func BenchmarkHourFile(b *testing.B) {
 	if err := Save(path, s); err != nil {
 		b.Fatal(err)
 	}
+	st, err := os.Stat(path)
+	if err != nil {
+		b.Fatal(err)
+	}
 	b.Run("Open", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
@@ -105,6 +111,7 @@ func BenchmarkHourFile(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
+		b.ReportMetric(float64(st.Size()), "file-bytes")
 	})
 	b.Run("Save", func(b *testing.B) {
 		for b.Loop() {

@@ -24,6 +24,8 @@ func TestMain(m *testing.M) {
 			stressGate(os.Args[2])
 		case "_stress":
 			stress(os.Args[2])
+		case "_look":
+			look(os.Args[2])
 		case "_serve":
 			serve(os.Args[2])
 		}
