@@ -327,6 +327,7 @@ func exercise(t *testing.T, s *Session) {
 	s.Completeness()
 	s.Samples()
 	Rehearse(s, sp, s.Policy(sp))
+	joinAll(t, s)
 	if m, _, err := Merge("test", Input{"a\x1b", s}, Input{"b", s}); err == nil {
 		sp, _ := m.Split()
 		m.Policy(sp)
