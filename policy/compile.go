@@ -66,35 +66,45 @@ func prologue(s Spec) []unix.SockFilter {
 	var native assembler
 	native.load(offsetNr)
 	if s.speaks(X32) {
-		native.when(unix.BPF_JGE, x32Bit, byNumber(s, X32, 0))
+		native.when(unix.BPF_JGE, x32Bit, byNumber(s.whatever, X32, 0))
 	}
 	unnamed := uint32(len(Native().names()))
-	native.when(unix.BPF_JGE, unnamed, byNumber(s, Native(), unnamed))
+	native.when(unix.BPF_JGE, unnamed, byNumber(s.whatever, Native(), unnamed))
 
 	var a assembler
 	a.load(offsetArch)
 	if s.speaks(I386) {
 		i386 := assembler{}
 		i386.load(offsetNr)
-		i386.add(byNumber(s, I386, 0)...)
+		i386.add(byNumber(s.whatever, I386, 0)...)
 		a.when(unix.BPF_JEQ, I386.AuditArch(), i386.insns)
 	}
 	a.when(unix.BPF_JEQ, Native().AuditArch(), native.insns)
 	return a.insns
 }
 
+// whatever is Want as byNumber asks for it: no answer of a Spec looks at arguments.
+func (s Spec) whatever(c Call) (Action, []Rule) { return s.Want(c), nil }
+
 // byNumber decides every number of an ABI from first on. It goes up the numbers
-// in runs of one answer, each run a comparison and an answer.
-func byNumber(s Spec, abi ABI, first uint32) []unix.SockFilter {
-	var a assembler
-	answer := s.Want(Call{abi, first})
-	for nr := first + 1; nr <= maxNr+1; nr++ {
+// in runs of one answer, each run a comparison and an answer. Calls with
+// conditions come before that.
+func byNumber(want func(Call) (Action, []Rule), abi ABI, first uint32) []unix.SockFilter {
+	var a, runs assembler
+	answer, _ := want(Call{abi, first})
+	for nr := first; nr <= maxNr+1; nr++ {
 		c := Call{abi, nr}
-		if next := s.Want(c); next != answer {
-			a.add(jump(unix.BPF_JGE, c.Register(), 1, 0), ret(answer))
+		next, rules := want(c)
+		if len(rules) > 0 {
+			a.when(unix.BPF_JEQ, c.Register(), byArguments(abi, rules, next))
+			continue // may answer as its neighbours do, for runs
+		}
+		if next != answer {
+			runs.add(jump(unix.BPF_JGE, c.Register(), 1, 0), ret(answer))
 			answer = next
 		}
 	}
+	a.add(runs.insns...)
 	a.add(ret(answer))
 	return a.insns
 }
@@ -104,12 +114,12 @@ func compileNamed(s Spec) ([]unix.SockFilter, error) {
 	if err := setAPI(); err != nil {
 		return nil, err
 	}
-	f, err := seccomp.NewFilter(native(s.denial()))
+	f, err := seccomp.NewFilter(ScmpAction(s.denial()))
 	if err != nil {
 		return nil, err
 	}
 	defer f.Release()
-	if err := f.SetBadArchAction(native(RefuseWith(unix.ENOSYS))); err != nil {
+	if err := f.SetBadArchAction(ScmpAction(RefuseWith(unix.ENOSYS))); err != nil {
 		return nil, fmt.Errorf("set answer to other architectures: %w", err)
 	}
 	if err := f.SetOptimize(binaryTree); err != nil {
@@ -120,7 +130,7 @@ func compileNamed(s Spec) ([]unix.SockFilter, error) {
 		if want == s.denial() {
 			continue // the default; libseccomp refuses a rule that repeats it
 		}
-		if err := f.AddRuleExact(seccomp.ScmpSyscall(nr), native(want)); err != nil {
+		if err := f.AddRuleExact(seccomp.ScmpSyscall(nr), ScmpAction(want)); err != nil {
 			return nil, fmt.Errorf("add %s: %w", Call{Native(), nr}, err)
 		}
 	}
@@ -140,13 +150,23 @@ var setAPI = sync.OnceValue(func() error {
 	return nil
 })
 
-// native returns libseccomp's name for an action.
-func native(a Action) seccomp.ScmpAction {
+// ScmpAction returns libseccomp's name for an action.
+func ScmpAction(a Action) seccomp.ScmpAction {
 	switch a.Kind() {
 	case ActAllow:
 		return seccomp.ActAllow
 	case ActNotify:
 		return seccomp.ActNotify
+	case ActLog:
+		return seccomp.ActLog
+	case ActTrace:
+		return seccomp.ActTrace.SetReturnCode(int16(a.Data()))
+	case ActTrap:
+		return seccomp.ActTrap
+	case ActKillThread:
+		return seccomp.ActKillThread
+	case ActKillProcess:
+		return seccomp.ActKillProcess
 	}
 	return seccomp.ActErrno.SetReturnCode(int16(a.Data()))
 }
@@ -170,7 +190,29 @@ func export(f *seccomp.ScmpFilter) ([]unix.SockFilter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read bpf: %w", err)
 	}
-	insns := make([]unix.SockFilter, len(raw)/binary.Size(unix.SockFilter{}))
+	return Decode(raw)
+}
+
+// Encode returns a program as seccomp(2) takes it: 8 bytes an instruction, in the
+// byte order of the machine.
+func Encode(insns []unix.SockFilter) []byte {
+	var raw []byte
+	for _, in := range insns {
+		raw = binary.NativeEndian.AppendUint16(raw, in.Code)
+		raw = append(raw, in.Jt, in.Jf)
+		raw = binary.NativeEndian.AppendUint32(raw, in.K)
+	}
+	return raw
+}
+
+// Decode reads what Encode writes. It is an error when no kernel would take so
+// long a program; whether this is one shows when it runs.
+func Decode(raw []byte) ([]unix.SockFilter, error) {
+	const size = 8
+	if len(raw) == 0 || len(raw)%size != 0 || len(raw)/size > maxInsns {
+		return nil, fmt.Errorf("read bpf: %d bytes, want 1 to %d instructions of %d", len(raw), maxInsns, size)
+	}
+	insns := make([]unix.SockFilter, len(raw)/size)
 	if _, err := binary.Decode(raw, binary.NativeEndian, insns); err != nil {
 		return nil, fmt.Errorf("read bpf: %w", err)
 	}

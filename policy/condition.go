@@ -225,4 +225,48 @@ func smallestMasked(low, mask, bits uint64) (uint64, bool) {
 	return x, true
 }
 
+// negation returns conditions of which one holds where c does not, and none where
+// it does.
+func (c Condition) negation() []Condition {
+	turned := map[Compare]Compare{Equal: NotEqual, NotEqual: Equal, Less: GreaterOrEqual, GreaterOrEqual: Less,
+		Greater: LessOrEqual, LessOrEqual: Greater}
+	if op, ok := turned[c.Op]; ok {
+		return []Condition{{Arg: c.Arg, Op: op, Value: c.Value}}
+	}
+	var out []Condition // one of the bits is another
+	for bit := range 64 {
+		if m := uint64(1) << bit; c.Mask&m != 0 {
+			out = append(out, Condition{Arg: c.Arg, Op: MaskedEqual, Mask: m, Value: ^c.Value & m})
+		}
+	}
+	return out
+}
+
+// maxComplement bounds Complement: each condition of each rule multiplies.
+const maxComplement = 128
+
+// Complement returns lists of conditions of which one holds wherever none of the
+// rules does, and never where one does. nil: there are none, or they would be very
+// many.
+func Complement(rules []Rule) [][]Condition {
+	out := [][]Condition{nil}
+	for _, r := range rules {
+		var next [][]Condition
+		for _, have := range out {
+			for _, c := range r.When {
+				for _, n := range c.negation() {
+					when := append(slices.Clone(have), n)
+					if _, ok := Witness(when); ok {
+						next = append(next, when)
+					}
+				}
+			}
+		}
+		if out = next; len(out) > maxComplement {
+			return nil
+		}
+	}
+	return out
+}
+
 var errContradict = errors.New("rules contradict each other")

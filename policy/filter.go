@@ -15,6 +15,7 @@ const maxInsns = 4096
 const (
 	offsetNr   = 0
 	offsetArch = 4
+	offsetArgs = 16
 	dataSize   = 64
 )
 
