@@ -376,10 +376,17 @@ func exportCommand(s *settings) *cobra.Command {
 			}
 			p := sess.Policy(sp)
 			opt := export.Options{Phase: ph, Runtime: true}
-			if out == "" || out == "-" {
-				return export.Write(s.out, format, p, opt)
+			write := func(w io.Writer) error {
+				notes, err := export.Write(w, format, p, opt)
+				for _, text := range notes {
+					note(cmd, text)
+				}
+				return err
 			}
-			return export.ToFile(out, func(w io.Writer) error { return export.Write(w, format, p, opt) })
+			if out == "" || out == "-" {
+				return write(s.out)
+			}
+			return export.ToFile(out, write)
 		}}
 	f := c.Flags()
 	f.StringVar(&format, "format", "docker", "one of "+strings.Join(export.Formats(), ", "))

@@ -104,7 +104,7 @@ func TestDiffOfAnExportedProfile(t *testing.T) {
 	p := s.Policy(sp)
 	for _, ph := range []policy.Phase{policy.Boot, policy.Run} {
 		var b bytes.Buffer
-		if err := export.Docker(&b, p, export.Options{Phase: ph, Runtime: true}); err != nil {
+		if _, err := export.Write(&b, "docker", p, export.Options{Phase: ph, Runtime: true}); err != nil {
 			t.Fatal(err)
 		}
 		read, _, err := export.Read(b.Bytes(), "")

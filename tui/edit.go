@@ -163,21 +163,40 @@ func (m *model) doSession(a action) tea.Cmd {
 	return nil
 }
 
+// export writes the policy to a file, and tells what the format cannot say.
+func (m *model) export(w bench.Work, path, format string, ph policy.Phase) tea.Cmd {
+	return m.enqueue(job{title: "export", run: func(context.Context) (func(*model) tea.Cmd, error) {
+		notes, err := w.Export(path, format, ph)
+		if err != nil {
+			return nil, err
+		}
+		return func(m *model) tea.Cmd {
+			m.say(good, strings.Join(append([]string{"exported to " + path}, notes...), "; but "))
+			return nil
+		}, nil
+	}})
+}
+
 // exportForm asks for format, phase and file. The file's name follows the
 // choices until it is edited by hand.
 func (m *model) exportForm(w bench.Work) *form {
 	name := m.fileName("")
 	path := func(fields []formField) string {
 		ext := ".json"
-		if fields[0].value() == "text" {
+		switch fields[0].value() {
+		case "text":
 			ext = ".txt"
+		case "systemd":
+			ext = ".conf"
+		case "kubernetes", "spo":
+			ext = ".yaml"
 		}
 		return name + "-" + fields[1].value() + ext
 	}
 	f := &form{title: "Export the policy", yes: "Export",
-		note: "docker: for --security-opt seccomp=FILE; text: one call a line. run is the narrow filter, boot the wide one. A start needs boot: use boot unless speaker narrows it.",
+		note: "docker, podman: for --security-opt seccomp=FILE; systemd: a drop-in; text: one call a line. run is the narrow filter, boot the wide one. A start needs boot: use boot unless speaker narrows it.",
 		fields: []formField{
-			{label: "format", choices: []string{"docker", "text"}},
+			{label: "format", choices: []string{"docker", "text", "podman", "oci", "cri", "kubernetes", "spo", "systemd"}},
 			{label: "phase", choices: []string{"boot", "run"}},
 			{label: "file"},
 		},
@@ -191,7 +210,7 @@ func (m *model) exportForm(w bench.Work) *form {
 			if v[1] == "run" {
 				ph = policy.Run
 			}
-			return tea.Batch(m.commit(), m.quick("export", "exported to "+v[2], func() error { return w.Export(v[2], v[0], ph) }))
+			return tea.Batch(m.commit(), m.export(w, v[2], v[0], ph))
 		}}
 	f.changed(f.fields, 0)
 	if m.snap.standing != decided {

@@ -275,8 +275,8 @@ func (w *fakeWork) Reload() (string, error) {
 }
 
 func (w *fakeWork) SaveAs(path string) error { return w.note("save " + path) }
-func (w *fakeWork) Export(path, format string, ph policy.Phase) error {
-	return w.note(fmt.Sprintf("export %s %s %s", path, format, ph))
+func (w *fakeWork) Export(path, format string, ph policy.Phase) ([]string, error) {
+	return nil, w.note(fmt.Sprintf("export %s %s %s", path, format, ph))
 }
 
 func (w *fakeWork) Close() error {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 )
 
 // form asks for texts and choices, and does something with them.
@@ -107,7 +108,7 @@ func (f *form) draw(d *draw, w, h int) (string, []string, string) {
 		}
 		switch {
 		case x.choices != nil:
-			out = append(out, label+d.buttons(x.choices, x.choice, ""))
+			out = append(out, label+d.choices(x.choices, x.choice, w-9))
 		case i == f.at:
 			out = append(out, label+x.text.draw(d, max(1, w-10)))
 		default:
@@ -129,4 +130,15 @@ func (f *form) draw(d *draw, w, h int) (string, []string, string) {
 		focus = 0
 	}
 	return f.title, out, d.buttons(label, focus, "")
+}
+
+// choices draws choices of which one is picked. Where not all of them have room,
+// the first ones are left out until the picked one has.
+func (d *draw) choices(list []string, picked, w int) string {
+	from, more := 0, ""
+	for from < picked && ansi.StringWidth(more+d.buttons(list[from:picked+1], picked-from, "")) > w {
+		from++
+		more = d.dots + " "
+	}
+	return more + d.buttons(list[from:], picked-from, "")
 }

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"speaker/policy"
 )
@@ -26,32 +25,15 @@ type Options struct {
 	Runtime bool
 }
 
-// formats are the forms that Write knows.
-var formats = []struct {
-	name  string
-	write func(io.Writer, policy.Policy, Options) error
-}{
-	{"docker", Docker},
-	{"text", Text},
-}
-
-// Formats returns the names that Write takes.
-func Formats() []string {
-	var names []string
-	for _, f := range formats {
-		names = append(names, f.name)
+// Write writes the policy in the format of that name. The sentences say what the
+// format cannot say, and what is written instead.
+func Write(w io.Writer, format string, p policy.Policy, o Options) (warnings []string, err error) {
+	profile, err := Of(p, o)
+	if err != nil {
+		return nil, err
 	}
-	return names
-}
-
-// Write writes the policy in the format of that name.
-func Write(w io.Writer, format string, p policy.Policy, o Options) error {
-	for _, f := range formats {
-		if f.name == format {
-			return f.write(w, p, o)
-		}
-	}
-	return fmt.Errorf("export policy: no format %q, there are %s", format, strings.Join(Formats(), ", "))
+	profile.phase = o.Phase.String()
+	return WriteProfile(w, format, profile)
 }
 
 // allowed returns what the options pick from the policy.

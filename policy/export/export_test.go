@@ -59,7 +59,7 @@ unlinkat                 # seen in stop
 `
 	for phase, want := range map[policy.Phase]string{policy.Run: run, policy.Boot: boot} {
 		var b bytes.Buffer
-		if err := Text(&b, small(t), Options{Phase: phase}); err != nil {
+		if _, err := Write(&b, "text", small(t), Options{Phase: phase}); err != nil {
 			t.Fatal(err)
 		}
 		head, body, _ := strings.Cut(b.String(), "\n")
@@ -74,7 +74,7 @@ unlinkat                 # seen in stop
 
 func TestTextRuntime(t *testing.T) {
 	var b bytes.Buffer
-	if err := Text(&b, small(t), Options{Phase: policy.Run, Runtime: true}); err != nil {
+	if _, err := Write(&b, "text", small(t), Options{Phase: policy.Run, Runtime: true}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"\nexecve                   # container runtime\n", "crashes; container runtime\n"} {
@@ -87,7 +87,7 @@ func TestTextRuntime(t *testing.T) {
 func docker(t *testing.T, p policy.Policy, o Options) specs.LinuxSeccomp {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Docker(&b, p, o); err != nil {
+	if _, err := Write(&b, "docker", p, o); err != nil {
 		t.Fatal(err)
 	}
 	var out specs.LinuxSeccomp
@@ -163,20 +163,20 @@ func TestRefusals(t *testing.T) {
 			{"nothing allowed", policy.Policy{}, Options{Phase: policy.Run}, "run allows no call"},
 		} {
 			var b bytes.Buffer
-			err := Write(&b, format, tt.p, tt.o)
+			_, err := Write(&b, format, tt.p, tt.o)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || b.Len() > 0 {
 				t.Errorf("%s, %s: got %v and %d bytes, want %q", format, tt.name, err, b.Len(), tt.want)
 			}
 		}
-		if err := Write(full{}, format, small(t), Options{Phase: policy.Run}); err == nil || !strings.Contains(err.Error(), "no space") {
+		if _, err := Write(full{}, format, small(t), Options{Phase: policy.Run}); err == nil || !strings.Contains(err.Error(), "no space") {
 			t.Errorf("%s on a full disk: got %v", format, err)
 		}
 	}
-	if err := Write(io.Discard, "yaml", small(t), Options{Phase: policy.Run}); err == nil || !strings.Contains(err.Error(), "docker, text") {
+	if _, err := Write(io.Discard, "yaml", small(t), Options{Phase: policy.Run}); err == nil || !strings.Contains(err.Error(), "there are docker, ") {
 		t.Errorf("unknown format: got %v", err)
 	}
 	nameless := policy.Derive(policy.Observed{policy.Run: saw(t, "read", "#999")}, nil)
-	if err := Docker(io.Discard, nameless, Options{Phase: policy.Run}); err == nil || !strings.Contains(err.Error(), "#999") {
+	if _, err := Write(io.Discard, "docker", nameless, Options{Phase: policy.Run}); err == nil || !strings.Contains(err.Error(), "#999") {
 		t.Errorf("call without a name: got %v", err)
 	}
 }

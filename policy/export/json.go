@@ -173,7 +173,10 @@ func (j jsonProfile) profile() (Profile, []string, error) {
 		for _, text := range more {
 			warnings = append(warnings, fmt.Sprintf("rule %d: %s", i+1, text))
 		}
-		p.Rules = append(p.Rules, r)
+		for _, when := range alternatives(r.When) {
+			r.When = when
+			p.Rules = append(p.Rules, r)
+		}
 	}
 	return p, append(warnings, p.unsaid()...), nil
 }
@@ -200,6 +203,9 @@ func (s jsonSyscall) rule() (r Rule, warnings []string, err error) {
 		if _, err := fmt.Sscanf(v, "%d.%d", &major, &minor); v != "" && (err != nil || fmt.Sprintf("%d.%d", major, minor) != v) {
 			return Rule{}, nil, fmt.Errorf("minKernel %q is no version like 4.8", shorten(v))
 		}
+	}
+	if len(s.Args) > maxTests {
+		return Rule{}, nil, fmt.Errorf("%d conditions, at most %d are taken", len(s.Args), maxTests)
 	}
 	for _, a := range s.Args {
 		c, text, err := a.condition()
@@ -296,4 +302,23 @@ func (p Profile) unsaid() []string {
 		out = append(out, "calls are notified, but there is no listenerPath: runtimes refuse to start it")
 	}
 	return out
+}
+
+// alternatives parts conditions as runc and crun do: where two are about one
+// argument, each is enough by itself.
+func alternatives(when []policy.Condition) [][]policy.Condition {
+	seen := [len(policy.Args{})]bool{}
+	for _, c := range when {
+		if int(c.Arg) < len(seen) && seen[c.Arg] {
+			out := make([][]policy.Condition, len(when))
+			for i, c := range when {
+				out[i] = []policy.Condition{c}
+			}
+			return out
+		}
+		if int(c.Arg) < len(seen) {
+			seen[c.Arg] = true
+		}
+	}
+	return [][]policy.Condition{when}
 }

@@ -1,13 +1,9 @@
 package export
 
 import (
-	"bytes"
-	"encoding/binary"
-	"io"
 	"os"
 	"testing"
 
-	seccomp "github.com/seccomp/libseccomp-golang"
 	"golang.org/x/sys/unix"
 
 	"speaker/policy"
@@ -34,102 +30,22 @@ func TestResolveAsLibseccomp(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			compareFilter(t, asEngine(t, p, h), rules)
-		}
-	}
-}
-
-// asEngine has libseccomp make a profile's filter, as runc and crun do.
-func asEngine(t *testing.T, p Profile, h Host) []unix.SockFilter {
-	t.Helper()
-	f, err := seccomp.NewFilter(native(p.Default))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Release()
-	for _, a := range p.arches(h) {
-		arch, err := seccomp.GetArchFromString(map[string]string{"SCMP_ARCH_X86_64": "amd64", "SCMP_ARCH_X86": "x86", "SCMP_ARCH_X32": "x32"}[a])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := f.AddArch(arch); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, r := range p.Rules {
-		if !r.counts(h) || r.Action == p.Default {
-			continue
-		}
-		for _, name := range r.Names {
-			nr, err := seccomp.GetSyscallFromName(name)
+			f, _, err := asEngine(p, h)
 			if err != nil {
-				continue
+				t.Fatal(err)
 			}
-			for _, when := range alternatives(r.When) {
-				if err := f.AddRuleConditional(nr, native(r.Action), conditions(t, when)); err != nil {
-					t.Fatal(r, err)
-				}
+			raw, err := memory(f.ExportBPF)
+			f.Release()
+			if err != nil {
+				t.Fatal(err)
 			}
+			insns, err := policy.Decode(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			compareFilter(t, insns, rules)
 		}
 	}
-	return exported(t, f)
-}
-
-func conditions(t *testing.T, when []policy.Condition) []seccomp.ScmpCondition {
-	t.Helper()
-	var out []seccomp.ScmpCondition
-	for _, c := range when {
-		op := []seccomp.ScmpCompareOp{seccomp.CompareEqual, seccomp.CompareNotEqual, seccomp.CompareLess, seccomp.CompareLessOrEqual,
-			seccomp.CompareGreater, seccomp.CompareGreaterEqual, seccomp.CompareMaskedEqual}[c.Op]
-		values := []uint64{c.Value}
-		if c.Op == policy.MaskedEqual {
-			values = []uint64{c.Mask, c.Value}
-		}
-		made, err := seccomp.MakeCondition(uint(c.Arg), op, values...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, made)
-	}
-	return out
-}
-
-func native(a policy.Action) seccomp.ScmpAction {
-	switch a.Kind() {
-	case policy.ActAllow:
-		return seccomp.ActAllow
-	case policy.ActLog:
-		return seccomp.ActLog
-	case policy.ActKillProcess:
-		return seccomp.ActKillProcess
-	case policy.ActErrno:
-		return seccomp.ActErrno.SetReturnCode(int16(a.Data()))
-	}
-	return seccomp.ActKillThread
-}
-
-func exported(t *testing.T, f *seccomp.ScmpFilter) []unix.SockFilter {
-	t.Helper()
-	file, err := os.Create(t.TempDir() + "/bpf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	if err := f.ExportBPF(file); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		t.Fatal(err)
-	}
-	raw, err := io.ReadAll(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	insns := make([]unix.SockFilter, len(raw)/8)
-	if err := binary.Read(bytes.NewReader(raw), binary.NativeEndian, insns); err != nil {
-		t.Fatal(err)
-	}
-	return insns
 }
 
 // compareFilter runs a filter for every number of every ABI of the machine and the

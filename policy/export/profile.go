@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	seccomp "github.com/seccomp/libseccomp-golang"
 
 	"speaker/policy"
@@ -16,6 +17,9 @@ type Profile struct {
 	Format  string // how it was written: see Formats
 	Name    string // of the forms that have one
 	Default policy.Action
+	// Newer is the answer to calls with a number above those of all rules, 0 for
+	// none of its own. See Host.Crun for what engines do without.
+	Newer   policy.Action
 	Arches  []string // the OCI's names (SCMP_ARCH_X86_64); none: the machine's own
 	ArchMap []ArchMap
 	Rules   []Rule
@@ -23,6 +27,17 @@ type Profile struct {
 	// Listener is the socket where a supervisor gets notified calls, and
 	// ListenerMetadata what it is told.
 	Listener, ListenerMetadata string
+
+	notes map[string]string // why calls are in a policy, for people
+	phase string            // of a policy
+}
+
+// architectures are the OCI's names of the ABIs.
+var architectures = map[policy.ABI]specs.Arch{
+	policy.X86_64: specs.ArchX86_64,
+	policy.I386:   specs.ArchX86,
+	policy.X32:    specs.ArchX32,
+	policy.ARM64:  specs.ArchAARCH64,
 }
 
 // ArchMap are the architectures that a profile is for on machines of one kind.
@@ -136,11 +151,7 @@ func (p Profile) abis(h Host) []policy.ABI {
 // host, and in sentences what of the profile counts for nothing there. It is an
 // error when the profile contradicts itself.
 func (p Profile) Resolve(h Host) (policy.Rules, []string, error) {
-	outside := policy.Outside{Default: p.Default, Foreign: policy.ActKillThread}
-	listed := slices.Contains(p.arches(h), string(architectures[h.ABI]))
-	if permits := p.Default.Allows() || p.Default.Kind() == policy.ActTrace; listed && !permits && !h.Crun && p.Default != enosys {
-		outside.Newer = enosys
-	}
+	outside := policy.Outside{Default: p.Default, Foreign: policy.ActKillThread, Newer: p.newer(h)}
 	l := lookup{host: h, abis: p.abis(h)}
 	var rules []policy.Rule
 	for _, r := range p.Rules {
@@ -169,6 +180,26 @@ func overruled(r policy.Rules) []string {
 	return out
 }
 
+// newer is the answer to calls that are newer than all that the profile names. runc
+// makes that up, where a profile lists architectures and denies by default.
+func (p Profile) newer(h Host) policy.Action {
+	listed := slices.Contains(p.arches(h), string(architectures[h.ABI]))
+	if p.Newer == 0 && p.engine() && listed && !h.Crun && p.denies() {
+		return enosys
+	}
+	return p.Newer
+}
+
+// denies reports whether runc would change the default for newer calls.
+func (p Profile) denies() bool {
+	return !p.Default.Allows() && p.Default.Kind() != policy.ActTrace && p.Default != enosys
+}
+
+// engine reports whether the profile was read from what container engines take.
+func (p Profile) engine() bool {
+	return slices.Contains([]string{"docker", "podman", "oci", "cri", "kubernetes", "spo", "gadget"}, p.Format)
+}
+
 // lookup turns names into calls.
 type lookup struct {
 	host    Host
@@ -184,16 +215,14 @@ func (l *lookup) rules(r Rule) []policy.Rule {
 		if len(calls) == 0 && !known(name) {
 			l.unknown = append(l.unknown, name)
 		}
-		for _, when := range alternatives(r.When) {
-			for _, c := range calls {
-				if seen, ok := halved(c.ABI, when); ok {
-					out = append(out, policy.Rule{Call: c, Action: r.Action, When: seen})
-				}
+		for _, c := range calls {
+			if seen, ok := halved(c.ABI, r.When); ok {
+				out = append(out, policy.Rule{Call: c, Action: r.Action, When: seen})
 			}
-			if mux, ok := multiplexed(name, when); ok && slices.Contains(l.abis, policy.I386) {
-				mux.Action = r.Action
-				out = append(out, mux)
-			}
+		}
+		if mux, ok := multiplexed(name, r.When); ok && slices.Contains(l.abis, policy.I386) {
+			mux.Action = r.Action
+			out = append(out, mux)
 		}
 	}
 	return out
@@ -256,23 +285,4 @@ func few(names []string) string {
 		names, rest = names[:most], fmt.Sprintf(" and %d more", len(names)-most)
 	}
 	return strings.Join(names, " ") + rest
-}
-
-// alternatives parts conditions as runc and crun do: where two are about one
-// argument, each is enough by itself.
-func alternatives(when []policy.Condition) [][]policy.Condition {
-	seen := [len(policy.Args{})]bool{}
-	for _, c := range when {
-		if int(c.Arg) < len(seen) && seen[c.Arg] {
-			out := make([][]policy.Condition, len(when))
-			for i, c := range when {
-				out[i] = []policy.Condition{c}
-			}
-			return out
-		}
-		if int(c.Arg) < len(seen) {
-			seen[c.Arg] = true
-		}
-	}
-	return [][]policy.Condition{when}
 }

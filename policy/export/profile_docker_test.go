@@ -71,7 +71,7 @@ func checkContainer(t *testing.T, p policy.Policy, phase policy.Phase, flags []s
 	o := Options{Phase: phase, Runtime: true}
 	profile := filepath.Join(t.TempDir(), "profile.json")
 	var b bytes.Buffer
-	if err := Docker(&b, p, o); err != nil {
+	if _, err := Write(&b, "docker", p, o); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(profile, b.Bytes(), 0o600); err != nil {

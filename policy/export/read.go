@@ -26,7 +26,18 @@ var readers = []struct {
 	{"oci", looksOCI, readOCI},
 	{"podman", looksPodman, readDocker},
 	{"docker", looksDocker, readDocker},
+	{"cri", never, readDocker},
+	{"gadget", looksGadget, readGadget},
+	{"spo", looksSPO, readSPO},
+	{"kubernetes", looksKubernetes, readKubernetes},
+	{"systemd", looksSystemd, readSystemd},
+	{"bpf", looksBPF, readBPF},
+	{"strace", looksStrace, readStrace},
+	{"text", looksText, readText},
 }
+
+// never is for forms that look like another that is read alike.
+func never([]byte) bool { return false }
 
 // ReadFormats returns the names that Read takes.
 func ReadFormats() []string {

@@ -155,11 +155,11 @@ type Work interface {
 	// Reload makes the demo's administrative request; ErrNotDemo elsewhere.
 	Reload() (string, error)
 
-	// SaveAs writes the whole session into a new file; Export the policy
-	// ("docker", "text"; phase Boot: the wide filter, Run: the narrow one).
-	// Neither overwrites.
+	// SaveAs writes the whole session into a new file; Export the policy (in one of
+	// export.Formats; phase Boot: the wide filter, Run: the narrow one), with what
+	// the format cannot say. Neither overwrites.
 	SaveAs(path string) error
-	Export(path, format string, phase policy.Phase) error
+	Export(path, format string, phase policy.Phase) (notes []string, err error)
 
 	// WatchAgain goes over to the life of a container that has ended and that
 	// somebody else started again (State.Again): to its recording, if it has one

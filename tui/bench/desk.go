@@ -255,13 +255,17 @@ func (d *desk) RedoEdit() error {
 }
 
 // Export implements Work.
-func (d *desk) Export(path, format string, phase policy.Phase) error {
+func (d *desk) Export(path, format string, phase policy.Phase) (notes []string, err error) {
 	p, err := d.decided()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	o := export.Options{Phase: phase, Runtime: true}
-	return export.ToFile(path, func(w io.Writer) error { return export.Write(w, format, p, o) })
+	err = export.ToFile(path, func(w io.Writer) (err error) {
+		notes, err = export.Write(w, format, p, o)
+		return err
+	})
+	return notes, err
 }
 
 // SaveAs implements Work.
