@@ -16,7 +16,7 @@ static __always_inline u32 abi_of(struct task_struct *task, u32 *nr)
 {
 	if (task->thread_info.status & 2 /* TS_COMPAT */)
 		return I386;
-	if (*nr & 1 << 30 && *nr != -1) {
+	if (*nr >= 1 << 30 && *nr != -1 && *nr & 1 << 30) {
 		*nr &= ~(1 << 30);
 		return X32;
 	}

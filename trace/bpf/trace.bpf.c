@@ -303,7 +303,7 @@ static __always_inline void unfollowed(void)
 		__sync_fetch_and_add(&cpu->unfollowed, 1);
 }
 
-static __always_inline u8 group_of(u8 state)
+static __always_inline u32 group_of(u32 state)
 {
 	return (state & 3) - 1;
 }
@@ -642,7 +642,7 @@ static __noinline int look_closer(struct cpu *cpu, struct cell *cell, struct cal
 }
 
 /* A function of its own, so that whoever is not watched saves no registers. */
-static __noinline int count(u64 *ctx)
+static __always_inline int count(u64 *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	u8 state = *state_of(task->tgid);
