@@ -2,9 +2,11 @@ package session
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -224,5 +226,61 @@ func TestAdminLiesWithinRun(t *testing.T) {
 	}
 	if !maps.EqualFunc(got, want, slices.Equal) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// What only administration called, or had a thread asleep in, is not new in run; what
+// run calls later, too, is so from then on.
+func TestAdminIsNotNewInRun(t *testing.T) {
+	at := map[uint32][]time.Duration{1: {sec, 30 * sec}, 2: {20 * sec}, 3: {20 * sec, 40 * sec}, 4: {50 * sec}, 5: {sec, 45 * sec}}
+	s := New(Meta{StartSeen: true})
+	for i := range time.Duration(600) {
+		e := Epoch{Start: i * 100 * ms, End: (i + 1) * 100 * ms, InFlight: []policy.Call{}}
+		e.Rows = append(e.Rows, Row{trace.Main, policy.Call{Nr: 0}, 1, e.End, e.End})
+		for nr, times := range at {
+			if slices.Contains(times, e.Start) {
+				e.Rows = append(e.Rows, Row{trace.Main, policy.Call{Nr: nr}, 1, e.Start + ms, e.Start + ms})
+			}
+		}
+		if i == 201 { // in the reload only
+			e.InFlight = append(e.InFlight, policy.Call{Nr: 5})
+		}
+		if err := s.AddEpoch(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.AddMark(Mark{At: 20*sec + 2*ms, Kind: MarkExec, Pid: 8, Comm: "sh", Text: "/bin/sh"})
+	sp := Split{At: 2 * sec}
+	told := func() (against, late string) {
+		for _, e := range s.Weigh(sp) {
+			if strings.Contains(e.Text, "in run") {
+				against += e.Text + "\n"
+			}
+		}
+		for _, x := range s.Late(sp) {
+			late += fmt.Sprint(x, "\n")
+		}
+		return against, late
+	}
+	news := func(list ...string) string { return strings.Join(list, "\n") + "\n" }
+	call := func(nr uint32) string { return policy.Call{Nr: nr}.String() }
+	check := func(when, against, late string) {
+		t.Helper()
+		if a, l := told(); a != against || l != late {
+			t.Errorf("%s: against\n%s, want\n%s\nlate\n%s, want\n%s", when, a, against, l, late)
+		}
+	}
+	check("unmarked",
+		news(call(2)+" is new in run, at 20.00 s", call(3)+" is new in run, at 20.00 s", call(4)+" is new in run, at 50.00 s", "sh (pid 8) is started at 20.00 s, in run"),
+		news(call(2)+" at 20.00 s", call(3)+" at 20.00 s", call(1)+" at 30.00 s, known from boot", call(4)+" at 50.00 s"))
+	known := s.Learning(sp).Known
+	if err := s.ChangeAdmin(AdminChange{AdminAdd, Admin{From: 19 * sec, To: 21 * sec}}); err != nil {
+		t.Fatal(err)
+	}
+	check("marked",
+		news(call(3)+" is new in run, at 40.00 s", call(4)+" is new in run, at 50.00 s"),
+		news(call(1)+" at 30.00 s, known from boot", call(3)+" at 40.00 s", call(5)+" at 45.00 s, known from boot", call(4)+" at 50.00 s"))
+	if l := s.Learning(sp); l.Known != known-1 || slices.ContainsFunc(l.Curve, func(d Discovery) bool { return d.Call.Nr == 2 }) {
+		t.Errorf("learnt %d calls, and %d before: %v", l.Known, known, l.Curve)
 	}
 }

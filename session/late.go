@@ -38,7 +38,7 @@ func (s *Session) Late(sp Split) []Late {
 		}
 		u, ok := c.within(spans, t.starts)
 		inBoot := c.first <= sp.At
-		if !ok || inBoot && u.first < sp.At+quietWait || s.sleptIn(c.call, sp.At, u.first) {
+		if !ok || inBoot && u.first < sp.At+quietWait || s.sleptIn(c.call, clipSpans(spans, sp.At, u.first)) {
 			continue
 		}
 		x := Late{At: u.first, Call: c.call, InBoot: inBoot}
@@ -52,10 +52,10 @@ func (s *Session) Late(sp Split) []Late {
 }
 
 // sleptIn reports whether a thread was seen asleep in a call, and so whether run
-// had it, before it was first entered there.
-func (s *Session) sleptIn(c policy.Call, from, to time.Duration) bool {
+// had it, in the spans of run before it was first entered there.
+func (s *Session) sleptIn(c policy.Call, before []stretch) bool {
 	f := s.table.flights[c]
-	return f != nil && f.in(from, to)
+	return f != nil && slices.ContainsFunc(before, func(x stretch) bool { return f.in(x.from, x.to) })
 }
 
 // caller finds who made a call at a time: by the samples that are kept, else by

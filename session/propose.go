@@ -1,8 +1,12 @@
 package session
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
+
+	"speaker/trace"
 )
 
 // Opinion is what one detector makes of a recording: a place for the split, or
@@ -149,17 +153,12 @@ func step(c string, by int) string {
 // against lists what speaks against a split, wherever it came from.
 func (f *facts) against(sp Split) []Evidence {
 	var out []Evidence
-	late := 0
-	for _, d := range f.news {
-		if sp.At <= 0 || d.At <= sp.At || sp.Stop > 0 && d.At > sp.Stop {
-			continue
-		}
-		if late++; late <= 3 {
-			out = append(out, Evidence{d.At, false, fmt.Sprintf("%v is new in run, at %s", d.Call, seconds(d.At))})
-		}
+	late := f.late(sp)
+	for _, d := range late[:min(len(late), 3)] {
+		out = append(out, Evidence{d.At, false, fmt.Sprintf("%v is new in run, at %s", d.Call, seconds(d.At))})
 	}
-	if late > 3 {
-		out = append(out, Evidence{sp.At, false, fmt.Sprintf("%d more calls are new in run", late-3)})
+	if n := len(late); n > 3 {
+		out = append(out, Evidence{sp.At, false, fmt.Sprintf("%d more calls are new in run", n-3)})
 	}
 	if !f.s.meta.StartSeen && sp.At > 0 {
 		out = append(out, Evidence{0, false, "the start was not seen: what was new here may not have been"})
@@ -170,10 +169,37 @@ func (f *facts) against(sp Split) []Evidence {
 	return append(out, f.execs(sp)...)
 }
 
+// late are the calls that were never used before a split and that run uses, with
+// their first use there: what only administration uses is none of them.
+func (f *facts) late(sp Split) []Discovery {
+	if sp.At <= 0 {
+		return nil
+	}
+	t, spans := &f.s.table, f.run(sp)
+	var out []Discovery
+	for _, d := range f.news {
+		if d.At <= sp.At {
+			continue
+		}
+		if u, ok := t.columns[key{trace.Main, d.Call}].within(spans, t.starts); ok {
+			out = append(out, Discovery{u.first, d.Call})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Discovery) int { return cmp.Compare(a.At, b.At) })
+	return out
+}
+
+// run is the time that is run, as far as it is looked at.
+func (f *facts) run(sp Split) []stretch { return clipSpans(f.s.runSpans(sp), always, f.end) }
+
 // execs tells a program that was started in run by the target itself.
 func (f *facts) execs(sp Split) []Evidence {
+	if sp.At <= 0 {
+		return nil
+	}
+	spans := f.run(sp)
 	for _, m := range f.marks {
-		if m.Kind == MarkExec && m.At > sp.At && (sp.Stop == 0 || m.At <= sp.Stop) && sp.At > 0 {
+		if m.Kind == MarkExec && holds(spans, m.At) {
 			return []Evidence{{m.At, false, fmt.Sprintf("%s is started at %s, in run", named(m), seconds(m.At))}}
 		}
 	}

@@ -125,10 +125,7 @@ func (s *Session) tell(denied []Denied, sp Split) {
 
 // calledBy notes a process that made the call, if it can have in these spans.
 func (d *Denied) calledBy(u ProcessUse, spans []stretch) {
-	in := func(at time.Duration) bool {
-		return slices.ContainsFunc(spans, func(x stretch) bool { return at > x.from && at <= x.to })
-	}
-	first, last := in(u.First), in(u.Last)
+	first, last := holds(spans, u.First), holds(spans, u.Last)
 	if !first && !last && !slices.ContainsFunc(spans, func(x stretch) bool { return u.Last > x.from && u.First <= x.to }) {
 		return
 	}
@@ -155,8 +152,7 @@ func (d *Denied) settle() {
 func (s *Session) sampled(byCall map[key][]*Denied, spans map[policy.Phase][]stretch) {
 	add := func(x Sample) {
 		for _, d := range byCall[key{x.Group, x.Call}] {
-			fits := slices.ContainsFunc(spans[d.Phase], func(y stretch) bool { return x.At > y.from && x.At <= y.to })
-			if fits && len(d.Samples) < maxOfOneCall && !slices.Contains(d.Samples, x) {
+			if holds(spans[d.Phase], x.At) && len(d.Samples) < maxOfOneCall && !slices.Contains(d.Samples, x) {
 				d.Samples = append(d.Samples, x)
 			}
 		}

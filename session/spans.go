@@ -1,6 +1,9 @@
 package session
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // stretch is a span of time: after from, up to and including to.
 type stretch struct{ from, to time.Duration }
@@ -25,6 +28,11 @@ func without(a stretch, cut []stretch) []stretch {
 		out = append(out, a)
 	}
 	return out
+}
+
+// holds reports whether a time lies in one of some spans.
+func holds(spans []stretch, at time.Duration) bool {
+	return slices.ContainsFunc(spans, func(x stretch) bool { return at > x.from && at <= x.to })
 }
 
 // clipSpans returns what of some spans lies between from and to.
