@@ -51,11 +51,11 @@ func (s *Session) Late(sp Split) []Late {
 	return out
 }
 
-// sleptIn reports whether a thread was seen asleep in a call, and so whether run
-// had it, in the spans of run before it was first entered there.
-func (s *Session) sleptIn(c policy.Call, before []stretch) bool {
+// sleptIn reports whether a thread was seen asleep in a call in some spans of run,
+// and so whether they have it, wherever it was entered.
+func (s *Session) sleptIn(c policy.Call, spans []stretch) bool {
 	f := s.table.flights[c]
-	return f != nil && slices.ContainsFunc(before, func(x stretch) bool { return f.in(x.from, x.to) })
+	return f != nil && slices.ContainsFunc(spans, func(x stretch) bool { return f.in(x.from, x.to) })
 }
 
 // caller finds who made a call at a time: by the samples that are kept, else by

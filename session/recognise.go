@@ -130,6 +130,8 @@ func (r *recogniser) lived(born map[uint32]birth, m Mark) (cause, bool) {
 		if _, err := fmt.Sscanf(m.Text, "child %d", &child); err == nil {
 			born[child] = birth{at: m.At, outside: b.outside}
 		}
+	case MarkStart: // the runtime's process, which entered, has become the program
+		born[m.Pid] = birth{at: m.At, exe: m}
 	case MarkExec:
 		if !known {
 			b.at = m.At
@@ -193,14 +195,15 @@ func cutOut(spans []stretch, x stretch) []stretch {
 	return out
 }
 
-// used are the columns of the program's calls that have a use in some spans.
+// used are the columns of the program's calls that have a use in some spans, or a
+// thread asleep in them.
 func (r *recogniser) used(spans []stretch) map[*column]bool {
 	out := map[*column]bool{}
 	for _, c := range r.s.table.order {
 		if c.group != trace.Main {
 			continue
 		}
-		if _, ok := c.within(spans, r.s.table.starts); ok {
+		if _, ok := c.within(spans, r.s.table.starts); ok || r.s.sleptIn(c.call, spans) {
 			out[c] = true
 		}
 	}

@@ -71,7 +71,9 @@ func TestRecognise(t *testing.T) {
 		"a long life":                     {reload, ran(20*sec, 100*sec, 8, "/bin/worker"), ""},
 		"one that entered":                {reload, append([]Mark{{20 * sec, MarkEnter, 8, "sh", ""}}, ran(20*sec, 21*sec, 8, "/bin/sh")[1:]...), ""},
 		"a child of one that entered":     {reload, append([]Mark{{19 * sec, MarkEnter, 7, "sh", ""}}, ran(20*sec, 21*sec, 8, "/bin/ls")...), ""},
-		"what it does all the time":       {reload, many(50, 2*sec), ""},
+		"a child of what the runtime started": {reload, append([]Mark{{0, MarkEnter, 6, "runc", ""}, {ms, MarkFork, 6, "runc", "child 7"}, {2 * ms, MarkStart, 7, "sh", "/bin/sh"}},
+			ran(20*sec, 20100*ms, 8, "/bin/tar")...), "20-21.56 tar (pid 8) came and went in 0.10 s: 5 6 7"},
+		"what it does all the time": {reload, many(50, 2*sec), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := life(t, x.extra, x.marks...)
@@ -166,5 +168,24 @@ func TestReloadMarks(t *testing.T) {
 				t.Errorf("got %q, want %q", got, x.want)
 			}
 		})
+	}
+}
+
+// A call that a thread is asleep in all the time is not the reload's alone.
+func TestAsleepInRunIsNotTheReloadsAlone(t *testing.T) {
+	s := New(Meta{StartSeen: true})
+	for i := range time.Duration(600) {
+		e := Epoch{Start: i * 100 * ms, End: (i + 1) * 100 * ms, InFlight: []policy.Call{{Nr: 3}}}
+		e.Rows = append(e.Rows, Row{trace.Main, policy.Call{Nr: 0}, 1, e.End, e.End})
+		if i == 0 || i == 300 {
+			e.Rows = append(e.Rows, Row{trace.Main, policy.Call{Nr: 3}, 1, e.Start + 2*ms, e.Start + 2*ms}, Row{trace.Main, policy.Call{Nr: 4}, 1, e.Start + 2*ms, e.Start + 2*ms})
+		}
+		if err := s.AddEpoch(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.AddMark(Mark{30*sec + ms, MarkReload, 7, "web", "SIGHUP from outside (pid 99)"})
+	if got := s.Recognise(Split{At: 2 * sec}); len(got) != 1 || !slices.Equal(got[0].Calls, []policy.Call{{Nr: 4}}) {
+		t.Errorf("recognised %+v", got)
 	}
 }
