@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -50,10 +51,18 @@ func (r *Recorder) mark(m Meta, e trace.Event) (Mark, bool) {
 		out.Text = exitText(e.Args[0])
 	case trace.EventUID:
 		out.Text = fmt.Sprintf("user %d", uint32(e.Args[0]))
-	case trace.EventSignal:
-		out.Text = fmt.Sprintf("%s from %d", signalName(e.Args[0]), e.Args[1])
+	case trace.EventSignal: // its comm is the sender's
+		out.Comm, out.Text = r.who[e.Pid].comm, fmt.Sprintf("%s from %d", signalName(e.Args[0]), e.Args[1])
 	}
 	return out, true
+}
+
+// sender names who sent a signal: "pid 7" or "runc, pid 7".
+func sender(e trace.Event) string {
+	if e.Comm == "" {
+		return fmt.Sprintf("pid %d", e.Args[1])
+	}
+	return fmt.Sprintf("%s, pid %d", e.Comm, e.Args[1])
 }
 
 // exitText says how a process ended, from its wait status.
@@ -102,6 +111,22 @@ func (r *Recorder) own(pids []int) []int {
 	for _, pid := range pids {
 		if !r.outside[uint32(pid)] {
 			out = append(out, pid)
+		}
+	}
+	return out
+}
+
+// inside are the program's own processes of one tick: those that are there at its
+// end, and those that only its events tell of. A process may send a signal and end
+// before anyone looks.
+func inside(own []int, events []trace.Event) []int {
+	out := slices.Clone(own)
+	for _, e := range events {
+		if e.Group != trace.Main {
+			continue
+		}
+		if out = append(out, int(e.Pid)); e.Kind == trace.EventFork {
+			out = append(out, int(e.Args[0]))
 		}
 	}
 	return out

@@ -177,7 +177,7 @@ func (r *Recorder) tick() {
 	default:
 		r.missed(err)
 	}
-	meta := r.s.Meta()
+	meta, senders := r.s.Meta(), inside(own, r.events)
 	for _, e := range r.events {
 		m, ok := r.mark(meta, e)
 		if !ok {
@@ -187,10 +187,10 @@ func (r *Recorder) tick() {
 		if m.Kind == MarkStart {
 			r.stop.begin(m.Pid)
 		}
-		if reload, ok := r.stop.reload(e, m, own); ok {
+		if reload, ok := r.stop.reload(e, m, senders); ok {
 			r.s.AddMark(reload)
 		}
-		if stop, ok := r.stop.see(e, m, own); ok {
+		if stop, ok := r.stop.see(e, m, senders); ok {
 			r.s.addStop(stop)
 		}
 	}

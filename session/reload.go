@@ -31,5 +31,5 @@ func (x *stopper) reload(e trace.Event, m Mark, inside []int) (Mark, bool) {
 		return Mark{}, false
 	}
 	return Mark{At: m.At, Kind: MarkReload, Pid: e.Pid, Comm: m.Comm,
-		Text: fmt.Sprintf("%s from %s (pid %d)", signalName(e.Args[0]), where, from)}, true
+		Text: fmt.Sprintf("%s from %s (%s)", signalName(e.Args[0]), where, sender(e))}, true
 }

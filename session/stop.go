@@ -54,7 +54,7 @@ func (x *stopper) see(e trace.Event, m Mark, inside []int) (Mark, bool) {
 			return Mark{}, false
 		}
 		stop := Mark{At: m.At, Kind: MarkStop, Pid: e.Pid, Comm: m.Comm,
-			Text: fmt.Sprintf("%s from outside (pid %d)", signalName(e.Args[0]), e.Args[1])}
+			Text: fmt.Sprintf("%s from outside (%s)", signalName(e.Args[0]), sender(e))}
 		if sig == unix.SIGTERM {
 			x.done = true
 			return stop, true

@@ -73,3 +73,48 @@ func TestAStopIsMarkedOnce(t *testing.T) {
 		t.Errorf("marks %+v", m)
 	}
 }
+
+// Who sends a signal and is gone, or not yet seen, when one looks is known by its
+// events; the signal is told of the process that gets it, with its name.
+func TestSendersThatAreGone(t *testing.T) {
+	const first, worker, outside = 7, 9, 1000
+	event := func(at time.Duration, kind trace.EventKind, g trace.Group, pid uint32, comm string, args ...uint64) trace.Event {
+		e := trace.Event{Time: base + uint64(at), Kind: kind, Group: g, Pid: pid, Comm: comm, Path: "/bin/x"}
+		copy(e.Args[:], args)
+		return e
+	}
+	signal := func(from uint64, comm string) trace.Event {
+		return event(sec, trace.EventSignal, trace.Main, first, comm, uint64(unix.SIGUSR1), from)
+	}
+	starts := event(0, trace.EventExec, trace.Main, first, "postgres")
+	for name, x := range map[string]struct {
+		events []trace.Event
+		want   string
+	}{
+		"a worker that ends":       {[]trace.Event{starts, signal(20, "worker"), event(sec, trace.EventExit, trace.Main, 20, "worker")}, ""},
+		"a worker that just began": {[]trace.Event{starts, event(sec, trace.EventFork, trace.Main, first, "postgres", 20), signal(20, "postgres")}, ""},
+		"docker exec":              {[]trace.Event{starts, event(sec, trace.EventEnter, trace.Exec, 20, "sh"), signal(20, "sh"), event(sec, trace.EventExit, trace.Exec, 20, "sh")}, "postgres: SIGUSR1 from outside (sh, pid 20)"},
+		"docker kill":              {[]trace.Event{starts, signal(outside, "runc")}, "postgres: SIGUSR1 from outside (runc, pid 1000)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			src := &fakeSource{now: base, pids: []int{first, worker}}
+			s := New(Meta{})
+			d := drive(t.Context(), s, nil, src, &fakeProbe{})
+			d.step()
+			src.set(func() { src.events = x.events })
+			d.step()
+			if err := d.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			for _, m := range s.Marks() {
+				if m.Kind == MarkReload {
+					got += m.Comm + ": " + m.Text
+				}
+			}
+			if got != x.want {
+				t.Errorf("got %q, want %q", got, x.want)
+			}
+		})
+	}
+}

@@ -15,6 +15,7 @@ type who map[uint32]known
 
 type known struct {
 	exe   string
+	comm  string // when it was last forked or executed something; "" for neither
 	began uint64 // 0: before the recording
 }
 
@@ -22,11 +23,11 @@ type known struct {
 func (w who) follow(e trace.Event) {
 	switch e.Kind {
 	case trace.EventFork:
-		w.put(uint32(e.Args[0]), known{w[e.Pid].exe, e.Time})
+		w.put(uint32(e.Args[0]), known{w[e.Pid].exe, e.Comm, e.Time})
 	case trace.EventEnter:
-		w.put(e.Pid, known{"", e.Time})
+		w.put(e.Pid, known{"", e.Comm, e.Time})
 	case trace.EventExec:
-		w.put(e.Pid, known{e.Path, w[e.Pid].began})
+		w.put(e.Pid, known{e.Path, e.Comm, w[e.Pid].began})
 	}
 }
 
