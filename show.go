@@ -60,7 +60,7 @@ func showSession(w io.Writer, s *session.Session, calls bool) error {
 		}
 		fmt.Fprintf(w, "policy    %d calls over the whole life\n", p.Wide().Len())
 	}
-	for _, o := range s.Opinions(s.Length()) {
+	for _, o := range opinions(s) {
 		place := "none"
 		if o.Found {
 			place = fmt.Sprintf("at %s, confidence %s", o.At.Round(time.Millisecond), o.Confidence)
@@ -222,4 +222,13 @@ func escaped(text []byte) []byte {
 		}
 	}
 	return out
+}
+
+// opinions are what the detectors make of a recording. A merged session's own splits
+// say it all.
+func opinions(s *session.Session) []session.Opinion {
+	if len(s.Runs()) > 0 {
+		return nil
+	}
+	return s.Opinions(s.Length())
 }

@@ -149,7 +149,7 @@ func (t *table) visitsIn(c *column, g grid) uint64 {
 func (l *Learning) estimate() {
 	q1, q2, m := float64(l.Once), float64(l.Twice), float64(l.Intervals)
 	a := (m - 1) / m
-	l.Unseen = a * q1 * (q1 - 1) / (2 * (q2 + 1))
+	l.Unseen = max(0, a*q1*(q1-1)/(2*(q2+1))) // and not the -0 that no call on one occasion gives
 	v := a*q1*(q1-1)/(2*(q2+1)) +
 		a*a*q1*(2*q1-1)*(2*q1-1)/(4*(q2+1)*(q2+1)) +
 		a*a*q1*q1*q2*(q1-1)*(q1-1)/(4*math.Pow(q2+1, 4))

@@ -93,9 +93,10 @@ func count(n uint64) string {
 // 3:05.2, 1:02:03.
 func offset(d time.Duration) string {
 	sign := ""
-	if d < 0 {
-		sign, d = "-", -d
+	if d <= -time.Millisecond {
+		sign = "-"
 	}
+	d = max(d, -d)
 	switch {
 	case d < time.Minute:
 		return fmt.Sprintf("%s%d.%03ds", sign, d/time.Second, d%time.Second/time.Millisecond)
