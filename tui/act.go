@@ -210,18 +210,6 @@ func (m *model) setFilter(f string) {
 	}
 }
 
-// refresh lists the targets.
-func (m *model) refresh() tea.Cmd {
-	m.picker.asking = true
-	return m.enqueue(job{title: "list the targets", run: func(ctx context.Context) (func(*model) tea.Cmd, error) {
-		items, problems := m.backend.Targets(ctx)
-		return func(m *model) tea.Cmd {
-			m.picker.show(items, problems, m.now())
-			return nil
-		}, nil
-	}})
-}
-
 // watch opens a target.
 func (m *model) watch(ref, name string, boot bool) tea.Cmd {
 	title := "watch " + name

@@ -120,6 +120,8 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 	case jobDone:
 		return m, m.finished(msg)
+	case targets:
+		return m, m.listedTargets(msg)
 	case tea.KeyPressMsg:
 		return m, m.onKey(msg)
 	case tea.PasteMsg:

@@ -1,9 +1,12 @@
 package tui
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
+
+	tea "charm.land/bubbletea/v2"
 
 	"speaker/tui/bench"
 )
@@ -15,7 +18,55 @@ type picker struct {
 	problems []string
 	listed   bool // an answer has come
 	asking   bool
+	turn     int       // of asking; what an earlier one brings is old
 	at       time.Time // when it was listed
+}
+
+// quickly is how long the engines are waited for before there is a list: one that
+// hangs must not hide what the others have.
+const quickly = 400 * time.Millisecond
+
+// targets is the message that the targets were listed.
+type targets struct {
+	turn     int
+	whole    bool // no engine was given up for being slow
+	items    []bench.Item
+	problems []string
+}
+
+// refresh lists the targets. It is no job: nothing waits for it.
+func (m *model) refresh() tea.Cmd {
+	m.picker.asking = true
+	m.picker.turn++
+	return m.listTargets(quickly)
+}
+
+// listTargets lists them in a time; 0: in the engines' own.
+func (m *model) listTargets(within time.Duration) tea.Cmd {
+	ctx, backend, turn := m.ctx, m.backend, m.picker.turn
+	return func() tea.Msg {
+		if within > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, within)
+			defer cancel()
+		}
+		items, problems := backend.Targets(ctx)
+		return targets{turn, within == 0 || ctx.Err() == nil, items, problems}
+	}
+}
+
+// listedTargets shows what was listed, and asks the slow ones again.
+func (m *model) listedTargets(t targets) tea.Cmd {
+	if t.turn != m.picker.turn {
+		return nil
+	}
+	if t.whole {
+		m.picker.show(t.items, t.problems, m.now())
+		return nil
+	}
+	m.picker.show(t.items, nil, m.now())
+	m.picker.asking = true
+	return m.listTargets(0)
 }
 
 // show takes a new list and keeps the cursor on the same target.

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -34,5 +35,37 @@ func TestDetail(t *testing.T) {
 		if got := age(d); got != want {
 			t.Errorf("%v: got %s, want %s", d, got, want)
 		}
+	}
+}
+
+// hanging is a backend one of whose engines does not answer before its time.
+type hanging struct {
+	*fakeBackend
+	asked int
+}
+
+func (b *hanging) Targets(ctx context.Context) ([]bench.Item, []string) {
+	b.asked++
+	if _, hurried := ctx.Deadline(); hurried {
+		<-ctx.Done()
+		return b.items[:2], []string{"docker does not answer in time"}
+	}
+	return b.items, nil
+}
+
+// What the quick engines have is there at once; the slow ones' comes later, and only
+// what they fail at in their own time is told.
+func TestSlowEngine(t *testing.T) {
+	b := &hanging{fakeBackend: newFakeBackend()}
+	d := drive(t, b, Options{})
+	if b.asked != 2 || len(d.m.picker.items) != 3 || len(d.m.picker.problems) != 0 || d.m.picker.asking {
+		t.Errorf("asked %d times, %d targets, %q", b.asked, len(d.m.picker.items), d.m.picker.problems)
+	}
+	then := d.m.listedTargets(targets{d.m.picker.turn, false, b.items[:1], []string{"slow"}})
+	if then == nil || len(d.m.picker.items) != 1 || len(d.m.picker.problems) != 0 || !d.m.picker.asking {
+		t.Errorf("before all have answered: %d targets, %q", len(d.m.picker.items), d.m.picker.problems)
+	}
+	if d.m.listedTargets(targets{d.m.picker.turn - 1, true, nil, nil}) != nil || len(d.m.picker.items) != 1 {
+		t.Error("what an earlier asking brings is shown")
 	}
 }

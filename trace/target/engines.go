@@ -116,7 +116,7 @@ func listOnce(open func(string) (*Docker, error), at string) listFunc {
 // List lists the containers of all engines, the stopped ones too, those that run
 // with where they do and their facts; and, of those that run, also what no engine
 // told of, known by its cgroup. Problems are one line for each engine that
-// failed; no engine holds the list up for longer than two seconds.
+// failed; no engine holds the list up for longer than two seconds, or than ctx.
 func (e *Engines) List(ctx context.Context) ([]Target, []string) {
 	list, failed := e.gather(ctx)
 	var problems []string
@@ -147,6 +147,9 @@ type answer struct {
 func (e *Engines) ask(ctx context.Context) (answers, failed []answer) {
 	ctx, cancel := context.WithTimeout(ctx, engineTime)
 	defer cancel()
+	end, _ := ctx.Deadline()
+	late, giveUp := context.WithDeadline(context.Background(), end.Add(time.Until(end)/4))
+	defer giveUp()
 	came := make([]chan answer, len(e.all))
 	for i, x := range e.all {
 		came[i] = make(chan answer, 1)
@@ -159,7 +162,7 @@ func (e *Engines) ask(ctx context.Context) (answers, failed []answer) {
 		a := answer{engine: x}
 		select {
 		case a = <-came[i]:
-		case <-time.After(engineTime + engineTime/4): // its client does not keep the deadline
+		case <-late.Done(): // its client does not keep the deadline
 			a.err = fmt.Errorf("%s at %s does not answer in time", x.name, x.at)
 		}
 		switch {

@@ -87,6 +87,17 @@ func TestListWithBadEngines(t *testing.T) {
 			for i, want := range []string{x.podman, x.grpc, x.grpc} {
 				expectError(t, fmt.Errorf("%s", problems[i]), want)
 			}
+			// Who has less patience has the others' all the same.
+			hurried, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+			defer cancel()
+			began = time.Now()
+			list, problems = Find(Hosts{Docker: docker, Podman: "unix://" + bad, Containerd: bad, CRI: bad}).List(hurried)
+			if took := time.Since(began); took > engineTime || len(problems) != 3 {
+				t.Errorf("took %v; %q", took, problems)
+			}
+			if !slices.ContainsFunc(list, func(t Target) bool { return t.Name == "web" }) {
+				t.Errorf("got %v in a hurry", list)
+			}
 		})
 	}
 }
