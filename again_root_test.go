@@ -79,8 +79,8 @@ func TestBootAgain(t *testing.T) {
 		bare  bool
 	}{
 		{"boot", func(*testing.T, bench.Work) {}, false},
-		{"deny", func(t *testing.T, w bench.Work) { do(t, w.CrossSplit) }, true},
-		{"undone", func(t *testing.T, w bench.Work) { do(t, w.CrossSplit); do(t, w.UndoHold) }, true},
+		{"deny", func(t *testing.T, w bench.Work) { do(t, cross(w)) }, true},
+		{"undone", func(t *testing.T, w bench.Work) { do(t, cross(w)); do(t, w.UndoHold) }, true},
 		{"bereft", func(t *testing.T, w bench.Work) { killKeeper(t, w); becomes(t, w, bench.Bereft) }, false},
 		{"sealed", func(t *testing.T, w bench.Work) {
 			if p, err := w.Seal(soon(t)); err != nil || !p.OK {
@@ -119,6 +119,9 @@ func TestBootAgain(t *testing.T) {
 		})
 	}
 }
+
+// cross crosses the split of a hold for good.
+func cross(w bench.Work) func() error { return func() error { return w.CrossSplit(0) } }
 
 func do(t *testing.T, f func() error) {
 	t.Helper()
@@ -225,7 +228,7 @@ func TestSwitchedElsewhere(t *testing.T) {
 	output(t, speaker(t, "hold", name, "seal", "--yes"))
 	becomes(t, w, bench.Sealed)
 	becomes(t, later, bench.Sealed)
-	for _, f := range []func() error{w.UndoHold, w.CrossSplit, later.UndoHold} {
+	for _, f := range []func() error{w.UndoHold, cross(w), later.UndoHold} {
 		if err := f(); !errors.Is(err, apply.ErrSealed) {
 			t.Errorf("after the seal: %v", err)
 		}
@@ -263,7 +266,8 @@ func TestReadOnly(t *testing.T) {
 		"inject": func() error { _, _, err := w.Inject(ctx); return err },
 		"seal":   func() error { _, err := w.Seal(ctx); return err },
 		"reload": func() error { _, err := w.Reload(); return err },
-		"cross":  w.CrossSplit,
+		"cross":  cross(w),
+		"keep":   w.KeepHold,
 		"undo":   w.UndoHold,
 		"run":    func() error { _, err := b.Watch(ctx, "run", true); return err },
 		"boot":   func() error { _, err := b.Watch(ctx, "docker:x", true); return err },

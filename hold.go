@@ -16,14 +16,18 @@ import (
 
 func holdCommand(s *settings) *cobra.Command {
 	var yes bool
-	c := &cobra.Command{Use: "hold [NAME [status|deny|allow|seal|end]]", Short: "list the holds in place, or switch one without a screen",
+	var within time.Duration
+	c := &cobra.Command{Use: "hold [NAME [status|deny|keep|allow|seal|end|journal]]", Short: "list the holds in place, or switch one without a screen",
 		Long: `A hold outlives the workbench: its keeper answers for it.
 
-  deny    removed calls are denied from now on
+  deny    removed calls are denied from now on; with --for 60s the keeper allows
+          them again after that time, unless somebody keeps it by then
+  keep    what --for would undo stays
   allow   removed calls are allowed again
   seal    the run filter becomes permanent, is proved, and the keeper leaves;
           only with --yes, and not when the checks speak against it
-  end     the keeper leaves, once its target is gone`,
+  end     the keeper leaves, once its target is gone
+  journal what the keeper did and why, for a week after its end, too`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 2 {
 				return usageError{errors.New("a name and one word are enough: speaker hold NAME deny")}
@@ -37,9 +41,13 @@ func holdCommand(s *settings) *cobra.Command {
 			case 1:
 				args = append(args, "status")
 			}
-			return s.switchHold(cmd.Context(), args[0], args[1], yes)
+			if cmd.Flags().Changed("for") && (args[1] != "deny" || within <= 0 || within > apply.MaxWithin) {
+				return usageError{fmt.Errorf("--for goes with deny, and is a time up to %s: speaker hold NAME deny --for 60s", apply.MaxWithin)}
+			}
+			return s.switchHold(cmd.Context(), args[0], args[1], within, yes)
 		}}
 	c.Flags().BoolVar(&yes, "yes", false, "seal without a question")
+	c.Flags().DurationVar(&within, "for", 0, "deny for this long, unless it is kept (0: for good)")
 	return c
 }
 
@@ -70,15 +78,17 @@ func standing(h apply.HoldInfo) string {
 }
 
 // switchHold does one verb to the hold of that name.
-func (s *settings) switchHold(ctx context.Context, name, verb string, yes bool) error {
+func (s *settings) switchHold(ctx context.Context, name, verb string, within time.Duration, yes bool) error {
 	switch verb {
 	case "status":
-	case "deny", "allow", "seal", "end":
+	case "journal":
+		return s.journal(name)
+	case "deny", "keep", "allow", "seal", "end":
 		if s.readOnly {
 			return bench.ErrReadOnly
 		}
 	default:
-		return usageError{fmt.Errorf("hold cannot %q: status, deny, allow, seal or end", verb)}
+		return usageError{fmt.Errorf("hold cannot %q: status, deny, keep, allow, seal, end or journal", verb)}
 	}
 	if verb == "seal" && !yes {
 		return hinted{fmt.Errorf("a seal is permanent: only the end of %s takes it away", name), fmt.Sprintf("when sure: speaker hold %s seal --yes", name)}
@@ -97,7 +107,9 @@ func (s *settings) switchHold(ctx context.Context, name, verb string, yes bool) 
 	}
 	switch verb {
 	case "deny":
-		err = hold.Deny()
+		err = hold.DenyFor(within)
+	case "keep":
+		err = hold.Keep()
 	case "allow":
 		err = hold.Allow()
 	case "end":
@@ -133,8 +145,30 @@ func (s *settings) status(h *apply.Hold) error {
 		return err
 	}
 	fmt.Fprintf(s.out, "%s: %s since %s, %d notified, %d denied\n", printable(st.Name), st.Mode, st.Since.Format(time.TimeOnly), st.Notified, st.Denied)
+	if st.Why != "" {
+		fmt.Fprintf(s.out, "  undone by its keeper: %s\n", printable(st.Why))
+	}
+	if left := time.Until(st.Until); !st.Until.IsZero() {
+		fmt.Fprintf(s.out, "  undone in %s, at %s, unless it is kept: speaker hold %s keep\n", max(left, 0).Round(time.Second), st.Until.Format(time.TimeOnly), printable(st.Name))
+	}
 	for _, c := range st.ByCall {
 		fmt.Fprintf(s.out, "  %-20s %-16s pid %d, %d times\n", c.Call, printable(c.Comm), c.Pid, c.Count)
+	}
+	return nil
+}
+
+// journal prints what the keeper of a hold did.
+func (s *settings) journal(name string) error {
+	list, err := apply.HoldJournal(name)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		why := e.Why
+		if why == "" {
+			why = "it was told to"
+		}
+		fmt.Fprintf(s.out, "%s  %-6s  %s\n", e.At.Format(time.DateTime), printable(string(e.Mode)), printable(why))
 	}
 	return nil
 }

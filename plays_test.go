@@ -56,7 +56,7 @@ func playHold(args []string) int {
 	if err := acceptWhenReady(w, 0); err != nil {
 		return stumble(err)
 	}
-	if err := w.CrossSplit(); err != nil {
+	if err := w.CrossSplit(0); err != nil {
 		return stumble(err)
 	}
 	fmt.Println("denied", w.State().Hold.Name)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"speaker/apply/keeper"
 	"speaker/policy"
@@ -16,6 +17,16 @@ type Status = keeper.Status
 
 // CallCount counts a notified call of one process.
 type CallCount = keeper.CallCount
+
+// JournalEntry is something that a hold's keeper did.
+type JournalEntry = keeper.Entry
+
+// MaxWithin is the longest that DenyFor takes.
+const MaxWithin = keeper.MaxWithin
+
+// HoldJournal reads what the keeper of a hold did, in the order of time. It is kept
+// for some days after the hold's end.
+func HoldJournal(name string) ([]JournalEntry, error) { return keeper.Journal(keeperDir, name) }
 
 // HoldInfo is a hold that was found.
 type HoldInfo struct {
@@ -44,6 +55,8 @@ var (
 	ErrSealed = keeper.ErrSealed
 	ErrBereft = keeper.ErrBereft
 	ErrEnded  = keeper.ErrEnded
+
+	ErrNothingToKeep = keeper.ErrNothingToKeep
 )
 
 // Hold is a two-phase filter in place, with a keeper that answers for it. It
@@ -129,10 +142,17 @@ func Attach(name string) (*Hold, error) {
 func (h *Hold) Status() (Status, error) { return h.client.Status() }
 
 // Deny makes removed calls fail, at once and for the whole target.
-func (h *Hold) Deny() error { return h.client.Set(keeper.Deny) }
+func (h *Hold) Deny() error { return h.client.Deny(0) }
+
+// DenyFor is Deny for a time: the keeper allows removed calls again when it is
+// over, whatever became of us, unless Keep is called by then. 0 is for good.
+func (h *Hold) DenyFor(within time.Duration) error { return h.client.Deny(within) }
+
+// Keep makes a DenyFor one for good. It is ErrNothingToKeep where there is none.
+func (h *Hold) Keep() error { return h.client.Keep() }
 
 // Allow lets removed calls through again.
-func (h *Hold) Allow() error { return h.client.Set(keeper.Allow) }
+func (h *Hold) Allow() error { return h.client.Allow() }
 
 // End waits for the keeper of a target that is gone to leave; that it has left
 // already is no error. While the target lives it refuses: removed calls would

@@ -25,7 +25,7 @@ func TestApplyingAsksAndStandsOnCancel(t *testing.T) {
 	}{
 		{"hold", []string{"a"}, "H", "hold false", []string{"tab", "enter"}},
 		{"automatic hold", []string{"a"}, "A", "hold true", []string{"right", "enter"}},
-		{"cross", []string{"a"}, "c", "cross", []string{"l", "enter"}},
+		{"cross", []string{"a"}, "c", "cross 1m0s", []string{"l", "enter"}},
 		{"inject", []string{"a"}, "I", "inject", []string{"i", "n", "j", "e", "c", "t", "enter"}},
 		{"seal", []string{"a"}, "S", "seal", []string{"s", "e", "a", "l", "enter"}},
 		{"reload", nil, "L", "reload", []string{"tab", "enter"}},

@@ -238,9 +238,20 @@ func (w *fakeWork) WatchAgain(context.Context) (bench.Work, error) { return w.be
 
 func (w *fakeWork) Reboot(context.Context) (bench.Work, error) { return w.become("reboot") }
 
-func (w *fakeWork) CrossSplit() error {
+func (w *fakeWork) CrossSplit(within time.Duration) error {
 	w.set(func(s *bench.State) { s.Applied = bench.HoldDeny })
-	return w.note("cross")
+	return w.note(fmt.Sprintf("cross %v", within))
+}
+
+func (w *fakeWork) KeepHold() error {
+	w.set(func(s *bench.State) {
+		if s.Hold != nil {
+			h := *s.Hold
+			h.Until = time.Time{}
+			s.Hold = &h
+		}
+	})
+	return w.note("keep")
 }
 
 func (w *fakeWork) UndoHold() error {

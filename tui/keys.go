@@ -59,6 +59,7 @@ const (
 	actHold
 	actAutoHold
 	actCross
+	actKeepHold
 	actUndoHold
 	actSeal
 	actInject
@@ -172,7 +173,8 @@ func keymap() []binding {
 		{actPreflight, []string{"f"}, inBench, groupTest, "checks", "check what speaks for and against an apply", false},
 		{actHold, []string{"H"}, inBench, groupTest, "hold", "boot it again under the two-phase filter; cross the split by hand (c)", true},
 		{actAutoHold, []string{"A"}, inBench, groupTest, "", "the same, and the split is crossed by itself when its evidence shows", true},
-		{actCross, []string{"c"}, inBench, groupTest, "cross", "cross the split: removed calls are denied from now on (z undoes it)", true},
+		{actCross, []string{"c"}, inBench, groupTest, "cross", "cross the split: removed calls are denied, to be kept (K) within a minute (z undoes it)", true},
+		{actKeepHold, []string{"K"}, inBench, groupTest, "keep", "keep what was crossed: without it the keeper undoes it when its time is over", true},
 		{actUndoHold, []string{"z"}, inBench, groupTest, "undo", "undo the hold: removed calls are allowed again", true},
 		{actSeal, []string{"S"}, inBench, groupTest, "seal", "make the hold permanent, and prove it", true},
 		{actInject, []string{"I"}, inBench, groupTest, "inject", "put the run filter into the running target, for good", true},

@@ -114,6 +114,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			m.sets.follow(m.snap, msg.snap)
 			old := m.snap
 			m.tellLate(m.snap, msg.snap)
+			m.tellUndone(m.snap, msg.snap)
 			m.snap = msg.snap
 			m.remember()
 			m.tellRecognised(old)

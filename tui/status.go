@@ -43,7 +43,7 @@ func (d *draw) statusFields(n *snapshot, readOnly bool) (first, second []field) 
 	if k := len(n.late); k > 0 {
 		first = append(first, field{long: plural(k, "call") + " new in run", short: fmt.Sprintf("new %d", k), rank: 4})
 	}
-	second = []field{d.applied(s), d.recording(s)}
+	second = []field{d.applied(n), d.recording(s)}
 	if readOnly {
 		second = append(second, field{long: "read only", short: "ro", rank: 6})
 	}
@@ -77,12 +77,17 @@ func (d *draw) drops(n *snapshot) field {
 }
 
 // applied tells what stands on the target.
-func (d *draw) applied(s bench.State) field {
+func (d *draw) applied(n *snapshot) field {
+	s := n.state
 	short := map[bench.Applied]string{bench.Nothing: "none", bench.HoldBoot: "hold:boot", bench.HoldDeny: "hold:run",
 		bench.HoldOpen: "hold:open", bench.Sealed: "sealed", bench.Injected: "injected", bench.Bereft: "NO KEEPER"}[s.Applied]
 	f := field{long: "applied: " + string(s.Applied), short: short, rank: 2}
 	if short == "" {
 		f.short = string(s.Applied)
+	}
+	if left := n.keepSeconds(); left > 0 {
+		f.long = fmt.Sprintf("applied: hold: run, undone in %d s unless kept (K)", left)
+		f.short = fmt.Sprintf("hold:run %ds K?", left)
 	}
 	if s.AutoDeny && s.Applied == bench.HoldBoot {
 		f.long = "applied: hold: boot (crosses by itself)"

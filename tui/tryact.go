@@ -2,6 +2,8 @@ package tui
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -10,6 +12,37 @@ import (
 	"speaker/apply"
 	"speaker/tui/bench"
 )
+
+// keepWithin is how long a split that was crossed by key waits to be kept: long
+// enough to see the service work, and short for one that does not.
+const keepWithin = time.Minute
+
+// keepLeft is the time left to keep what was crossed; 0 when nothing waits.
+func (n *snapshot) keepLeft() time.Duration {
+	h := n.state.Hold
+	if h == nil || h.Until.IsZero() {
+		return 0
+	}
+	return max(h.Until.Sub(n.at), 1)
+}
+
+// keepSeconds is that in whole seconds.
+func (n *snapshot) keepSeconds() int { return int(math.Ceil(n.keepLeft().Seconds())) }
+
+// tellUndone tells that the keeper has undone a hold by itself.
+func (m *model) tellUndone(old, fresh *snapshot) {
+	h := fresh.state.Hold
+	if h == nil || h.Why == "" {
+		return
+	}
+	if old != nil && old.state.Hold != nil && old.state.Hold.Since.Equal(h.Since) {
+		return
+	}
+	m.say(bad, bench.UndoneBy+h.Why)
+	m.open(&notice{title: "The hold was undone", lines: []line{
+		say(bad, "The keeper has undone it by itself at %s: %s.", h.Since.Format(time.TimeOnly), h.Why),
+		say(plainLine, "Removed calls are allowed again. What was denied is listed on pane 3; c crosses the split again.")}}, true)
+}
 
 // doTry carries out what tests and applies the policy. What it finds is shown
 // on the pane for it.
@@ -32,6 +65,8 @@ func (m *model) doTry(a action) tea.Cmd {
 			ok = "dry run is off"
 		}
 		return tea.Batch(m.commit(), m.quick("dry run", ok, func() error { return w.DryRun(!s.DryRun) }))
+	case actKeepHold:
+		return m.quick("keep it", "kept: removed calls stay denied; z undoes it", w.KeepHold)
 	case actUndoHold:
 		return m.quick("undo the hold", "the hold is undone: removed calls are allowed again", w.UndoHold)
 	case actPreflight:
@@ -42,8 +77,11 @@ func (m *model) doTry(a action) tea.Cmd {
 		return m.askHold(a == actAutoHold)
 	case actCross:
 		m.open(&confirm{title: "Cross the split?", yes: "Deny removed calls", then: func(m *model) tea.Cmd {
-			return m.quick("cross the split", "removed calls are denied from now on; z undoes it", w.CrossSplit)
-		}, lines: append([]line{say(plainLine, "From now on removed calls fail. z allows them again at once.")}, foretellHeld(m.snap, true)...)}, false)
+			return m.quick("cross the split", fmt.Sprintf("removed calls are denied; K keeps it, else it is undone in %.0f s", keepWithin.Seconds()),
+				func() error { return w.CrossSplit(keepWithin) })
+		}, lines: append([]line{say(plainLine, "From now on removed calls fail. z allows them again at once."),
+			say(warn, "Unless you keep it (K) within %.0f s, the keeper undoes it by itself, even if this line drops.", keepWithin.Seconds())},
+			foretellHeld(m.snap, true)...)}, false)
 	case actSeal:
 		return m.askApply("Seal", apply.ModeSeal, "seal", m.seal)
 	case actInject:

@@ -70,6 +70,9 @@ func next(n *snapshot) string {
 		}
 		return "let it boot; once it serves, c crosses the split: removed calls are denied, z undoes it"
 	case bench.HoldDeny:
+		if left := n.keepSeconds(); left > 0 {
+			return fmt.Sprintf("K keeps it (%d s left, then the keeper undoes it); z undoes it now", left)
+		}
 		return "watch what is denied; z undoes, S makes it permanent"
 	case bench.Bereft:
 		return "its keeper was killed: removed calls fail with ENOSYS, for good; b boots it again"

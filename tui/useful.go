@@ -35,6 +35,8 @@ func (m *model) useful(b binding) bool {
 		return test && live && own && s.Applied == bench.Nothing
 	case actCross:
 		return live && (s.Applied == bench.HoldBoot || s.Applied == bench.HoldOpen)
+	case actKeepHold:
+		return live && m.snap.keepLeft() > 0
 	case actUndoHold:
 		return live && s.Applied == bench.HoldDeny
 	case actSeal:

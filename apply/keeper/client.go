@@ -114,26 +114,35 @@ func Attach(dir, name string) (Client, error) {
 
 // Status asks the keeper how things stand.
 func (c Client) Status() (Status, error) {
-	r, err := c.do("status")
+	r, err := c.do(request{Op: "status"})
 	return r.Status, err
 }
 
-// Set switches to Deny or Allow.
-func (c Client) Set(m Mode) error {
-	_, err := c.do(string(m))
+// Allow lets removed calls through.
+func (c Client) Allow() error { return c.tell(request{Op: "allow"}) }
+
+// Deny makes removed calls fail: until within is over, unless Keep comes first; for
+// good when it is 0.
+func (c Client) Deny(within time.Duration) error { return c.tell(request{Op: "deny", Within: within}) }
+
+// Keep makes good for good what waits to be kept.
+func (c Client) Keep() error { return c.tell(request{Op: "keep"}) }
+
+func (c Client) tell(q request) error {
+	_, err := c.do(q)
 	return err
 }
 
 // Narrow answers what Config.Narrow was.
 func (c Client) Narrow() (json.RawMessage, error) {
-	r, err := c.do("narrow")
+	r, err := c.do(request{Op: "narrow"})
 	return r.Narrow, err
 }
 
 // Sealed tells the keeper to close the listener and leave, and waits until it
 // is gone. From then on notified calls fail with ENOSYS.
 func (c Client) Sealed(ctx context.Context) error {
-	r, err := c.do("sealed")
+	r, err := c.do(request{Op: "sealed"})
 	if err != nil {
 		return err
 	}
@@ -144,11 +153,11 @@ func (c Client) Sealed(ctx context.Context) error {
 // itself; one that has left already is no error.
 func (c Client) End(ctx context.Context) error {
 	had, _ := read(c.dir, c.name) // a keeper that leaves takes it along
-	r, heard := c.ask("end")
+	r, heard := c.ask(request{Op: "end"})
 	// The kernel tells the keeper of an end a little after it.
 	for heard == nil && r.Err != "" && !had.lives() && ctx.Err() == nil {
 		time.Sleep(2 * time.Millisecond)
-		r, heard = c.ask("end")
+		r, heard = c.ask(request{Op: "end"})
 	}
 	switch {
 	case heard == nil && r.Err != "":
@@ -180,18 +189,21 @@ func (c Client) awaitEnd(ctx context.Context, pid int) error {
 
 // do asks the keeper. When it does not answer, the error says why: it is
 // ErrSealed, ErrBereft or ErrEnded where that is so.
-func (c Client) do(op string) (reply, error) {
-	r, err := c.ask(op)
+func (c Client) do(q request) (reply, error) {
+	r, err := c.ask(q)
 	if err != nil {
 		return r, absence(c.dir, c.name, err)
 	}
-	if r.Err != "" {
-		return r, errors.New(r.Err)
+	switch r.Err {
+	case "":
+		return r, nil
+	case ErrNothingToKeep.Error():
+		return r, ErrNothingToKeep
 	}
-	return r, nil
+	return r, errors.New(r.Err)
 }
 
-func (c Client) ask(op string) (reply, error) {
+func (c Client) ask(q request) (reply, error) {
 	var r reply
 	conn, err := net.DialTimeout("unix", socketPath(c.dir, c.name), answerWithin)
 	if err != nil {
@@ -199,7 +211,7 @@ func (c Client) ask(op string) (reply, error) {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(answerWithin))
-	if err := json.NewEncoder(conn).Encode(request{Op: op}); err != nil {
+	if err := json.NewEncoder(conn).Encode(q); err != nil {
 		return r, fmt.Errorf("ask keeper of hold %s: %w", c.name, err)
 	}
 	if err := json.NewDecoder(conn).Decode(&r); err != nil {

@@ -25,11 +25,15 @@ type hold struct {
 	denials map[[2]uint32]int32
 	ears    *listener
 	done    chan struct{} // closed when nothing is answered any more
+	log     *journal
 	pid     int
 
 	mu       sync.Mutex
 	mode     Mode
 	since    time.Time
+	until    time.Time // see Status
+	why      string
+	turn     int // counts the changes, so that an old timer changes nothing
 	notified uint64
 	denied   uint64
 	counts   map[countKey]*CallCount
@@ -51,7 +55,7 @@ func newHold(c Config, f *os.File) (*hold, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &hold{config: c, denials: map[[2]uint32]int32{}, ears: ears, done: make(chan struct{}), pid: c.Pid,
+	h := &hold{config: c, denials: map[[2]uint32]int32{}, ears: ears, log: newJournal(c.Dir, c.Name), done: make(chan struct{}), pid: c.Pid,
 		mode: Boot, since: time.Now(), counts: map[countKey]*CallCount{}, owners: map[uint32]owner{}}
 	for _, a := range c.Denials {
 		h.denials[[2]uint32{a.Arch, a.Nr}] = a.Errno
@@ -151,11 +155,24 @@ func ownerOf(tid uint32) owner {
 	return o
 }
 
+// set enters a mode because somebody said so. It takes the place of what waited to
+// be kept.
 func (h *hold) set(m Mode) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.mode != m {
-		h.mode, h.since = m, time.Now()
+	h.enter(m, "")
+}
+
+// enter is set, with h locked; why is the keeper's own reason. Nothing follows a seal.
+func (h *hold) enter(m Mode, why string) {
+	if h.mode == Sealed {
+		return
+	}
+	h.turn++
+	h.until = time.Time{}
+	if h.mode != m || why != "" {
+		h.mode, h.since, h.why = m, time.Now(), why
+		h.log.note(m, why)
 	}
 }
 
@@ -169,7 +186,7 @@ func (h *hold) status() Status {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := Status{Name: h.config.Name, Pid: h.pid, Keeper: os.Getpid(), Mode: h.mode, Notified: h.notified,
-		Denied: h.denied, Since: h.since, Alive: h.ears.alive()}
+		Denied: h.denied, Since: h.since, Until: h.until, Why: h.why, Alive: h.ears.alive()}
 	for _, c := range h.counts {
 		s.ByCall = append(s.ByCall, *c)
 	}

@@ -73,6 +73,7 @@ func keep(ctx context.Context, c Config, say func(progress)) error {
 	if err != nil {
 		return err
 	}
+	defer h.log.close()
 	defer h.ears.close()
 	r := record{Name: c.Name, Pid: c.Pid, Cgroup: c.Cgroup, Keeper: os.Getpid(), Mode: Boot, Specs: c.Specs}
 	if err := r.write(c.Dir); err != nil {
@@ -92,6 +93,7 @@ func keep(ctx context.Context, c Config, say func(progress)) error {
 		}
 		return nil
 	case errors.Is(err, errEnded), errors.Is(err, os.ErrClosed):
+		h.log.note(h.status().Mode, "the target has ended")
 		r.removeCgroup(cgroupGoes)
 		removeRecord(c.Dir, c.Name) // the last: who waits for us reads it
 		return nil
@@ -136,7 +138,9 @@ func (h *hold) handle(q request) (r reply, last bool) {
 	switch q.Op {
 	case "status":
 	case "deny":
-		h.set(Deny)
+		r.Err = errText(h.denyFor(q.Within))
+	case "keep":
+		r.Err = errText(h.keep())
 	case "allow":
 		h.set(Allow)
 	case "narrow":
@@ -155,4 +159,11 @@ func (h *hold) handle(q request) (r reply, last bool) {
 	}
 	r.Status = h.status()
 	return r, last
+}
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }

@@ -58,6 +58,8 @@ type Status struct {
 	ByCall   []CallCount // most frequent first
 	Alive    bool        // some process of the target lives
 	Since    time.Time   // of the mode
+	Until    time.Time   // removed calls are allowed again then, unless that is kept; zero: they are not
+	Why      string      // the keeper itself entered the mode, for this reason; "": somebody told it to
 }
 
 // CallCount counts a notified call of one process.
@@ -78,7 +80,8 @@ type progress struct {
 
 // request and reply are one line of JSON each.
 type request struct {
-	Op string // "status", "deny", "allow", "narrow", "sealed", "end"
+	Op     string        // "status", "deny", "keep", "allow", "narrow", "sealed", "end"
+	Within time.Duration `json:",omitempty"` // deny: to be kept within; 0: for good
 }
 
 type reply struct {

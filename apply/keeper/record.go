@@ -160,6 +160,7 @@ func Find(dir string) ([]Found, error) {
 	for _, e := range names {
 		name, ok := strings.CutSuffix(e.Name(), ".json")
 		if !ok {
+			clearJournal(dir, e)
 			continue
 		}
 		r, err := read(dir, name)

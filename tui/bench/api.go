@@ -144,8 +144,12 @@ type Work interface {
 	// one learned. When it fails this one stays open, with its target ended if it
 	// came to that.
 	Hold(ctx context.Context, auto bool) (Work, error)
-	CrossSplit() error // removed calls are denied from now on; reversible
-	UndoHold() error   // removed calls are allowed again
+	// CrossSplit has removed calls denied from now on; reversible. Unless KeepHold
+	// is called within the time, the hold's keeper undoes it by itself, whatever
+	// became of us; 0: it does not.
+	CrossSplit(within time.Duration) error
+	KeepHold() error
+	UndoHold() error // removed calls are allowed again
 	// Seal makes a hold permanent and proves it.
 	Seal(ctx context.Context) (apply.Proof, error)
 	// Inject puts the run filter into the running target, permanently, and proves it.

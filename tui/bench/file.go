@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"speaker/apply"
 	"speaker/session"
@@ -83,7 +84,8 @@ func (w *fileWork) Preflight(context.Context, apply.Mode) []apply.Check {
 }
 
 func (w *fileWork) Hold(context.Context, bool) (Work, error)   { return nil, ErrFile }
-func (w *fileWork) CrossSplit() error                          { return ErrFile }
+func (w *fileWork) CrossSplit(time.Duration) error             { return ErrFile }
+func (w *fileWork) KeepHold() error                            { return ErrFile }
 func (w *fileWork) UndoHold() error                            { return ErrFile }
 func (w *fileWork) Seal(context.Context) (apply.Proof, error)  { return apply.Proof{}, ErrFile }
 func (w *fileWork) Prove(context.Context) (apply.Proof, error) { return apply.Proof{}, ErrFile }

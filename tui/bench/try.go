@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"speaker/apply"
 	"speaker/policy"
@@ -117,11 +118,29 @@ func (w *live) Reboot(ctx context.Context) (Work, error) {
 }
 
 // CrossSplit implements Work.
-func (w *live) CrossSplit() error {
-	err := w.switchHold("deny", HoldDeny, (*apply.Hold).Deny, "removed calls are denied now")
+func (w *live) CrossSplit(within time.Duration) error {
+	said := "removed calls are denied now"
+	if within > 0 {
+		said += fmt.Sprintf(", and allowed again in %s unless that is kept", within)
+	}
+	err := w.switchHold("deny", HoldDeny, func(h *apply.Hold) error { return h.DenyFor(within) }, said)
 	if _, ok := w.sess.Split(); err == nil && !ok {
 		w.sess.AddSplit(session.Split{At: w.sess.Length(), How: "where the hold began to deny", By: "user"})
 	}
+	return err
+}
+
+// KeepHold implements Work.
+func (w *live) KeepHold() error {
+	if err := w.changeable(); err != nil {
+		return err
+	}
+	hold, err := w.holding()
+	if err != nil {
+		return err
+	}
+	err = hold.Keep()
+	w.tried("keep", err, "removed calls stay denied")
 	return err
 }
 

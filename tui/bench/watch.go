@@ -78,6 +78,9 @@ func (w *live) look(ctx context.Context) {
 	}
 }
 
+// UndoneBy goes before a keeper's own reason for an undo.
+const UndoneBy = "undone by its keeper: "
+
 // lookAtHold asks the keeper how things stand, for others may switch the hold
 // too, and takes that over. It answers nil when nobody does.
 func (w *live) lookAtHold() *apply.Status {
@@ -107,9 +110,13 @@ func (w *live) lookAtHold() *apply.Status {
 		w.autoDeny = w.autoDeny && now == HoldBoot
 	}
 	w.mu.Unlock()
-	if foreign && now == Bereft {
+	switch {
+	case !foreign:
+	case now == Bereft:
 		w.tried("hold", apply.ErrBereft, "")
-	} else if foreign {
+	case s.Why != "":
+		w.tried("hold", errors.New(UndoneBy+s.Why), "")
+	default:
 		w.tried("hold", nil, "switched from elsewhere: "+string(now))
 	}
 	if err != nil {
@@ -138,7 +145,7 @@ func (w *live) crossWhenReady() {
 		sp.By = "speaker, for the automatic hold"
 		w.sess.AddSplit(sp)
 	}
-	if err := w.CrossSplit(); err != nil {
+	if err := w.CrossSplit(0); err != nil {
 		w.problem("cross the split: " + err.Error())
 	}
 }
