@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -110,7 +111,7 @@ func TestBootAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			isOver(t, h)
-			if !slices.Equal(edits(w), had) {
+			if !reflect.DeepEqual(edits(w), had) {
 				t.Errorf("the edits are %v, were %v", edits(w), had)
 			}
 			if s := w.State(); s.Ended || s.Ends != x.bare {

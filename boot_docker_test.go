@@ -2,6 +2,7 @@ package main
 
 import (
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -64,7 +65,7 @@ func TestBootTime(t *testing.T) {
 	t.Cleanup(func() { n.Close() })
 	isOver(t, w)
 	beginsSoon(t, n)
-	if !slices.Equal(edits(n), edits(w)) {
+	if !reflect.DeepEqual(edits(n), edits(w)) {
 		t.Errorf("the edits are %v, were %v", edits(n), edits(w))
 	}
 }

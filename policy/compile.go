@@ -22,11 +22,20 @@ import (
 // front of that: libseccomp thinks in names, so it cannot take numbers it has no
 // name for, and it rewrites i386 socket and IPC calls into more than was asked.
 //
-// Results depend on the architecture and the number alone, never on arguments,
-// so that a kernel from 5.11 on answers allowed calls from a bitmap.
+// Results depend on the architecture and the number alone, and on arguments only
+// of calls with conditions, so that a kernel from 5.11 on answers allowed calls
+// from a bitmap.
 func Compile(s Spec) (Filter, error) {
 	if err := s.check(); err != nil {
 		return Filter{}, fmt.Errorf("compile filter: %w", err)
+	}
+	if len(s.When) > 0 {
+		r, err := s.Rules()
+		if err != nil {
+			return Filter{}, fmt.Errorf("compile filter: %w", err)
+		}
+		insns, err := CompileRules(r)
+		return Filter{Spec: s, Insns: insns}, err
 	}
 	named, err := compileNamed(s)
 	if err != nil {
@@ -47,7 +56,7 @@ func (s Spec) check() error {
 		return fmt.Errorf("error number %d is above %d", s.Errno, maxErrno)
 	}
 	here := possible(Native())
-	for _, set := range []Set{s.Allow, s.Notify} {
+	for _, set := range []Set{s.Allow, s.Notify, s.Conditional()} {
 		for c := range set.All() {
 			if !slices.Contains(here, c.ABI) {
 				return fmt.Errorf("%s cannot be called on %s", c, Native())

@@ -15,6 +15,8 @@ type draft struct {
 	included  PhaseSet
 	seen      PhaseSet
 	decided   map[Call]decided
+	// conditions are those of Boot and Run.
+	conditions map[Call]map[Phase]Conditional
 }
 
 func newDraft(obs Observed) *draft {
@@ -23,6 +25,8 @@ func newDraft(obs Observed) *draft {
 		essential: essentialsOf(Native()),
 		included:  PhasesOf(Boot, Run, Stop, Admin),
 		decided:   map[Call]decided{},
+
+		conditions: map[Call]map[Phase]Conditional{},
 	}
 	for ph := Init; ph < phases; ph++ {
 		d.groups[ph] = map[Call]bool{}
@@ -168,6 +172,9 @@ func (d *draft) edit(e Edit) {
 	case OpLeaveOut:
 		d.included &^= PhasesOf(e.Phase)
 		return
+	case OpCondition, OpNoCondition:
+		d.condition(e)
+		return
 	}
 	for _, c := range e.calls() {
 		entry := d.entry(c)
@@ -179,6 +186,34 @@ func (d *draft) edit(e Edit) {
 			d.decided[c] = d.decided[c].after(e)
 		}
 	}
+}
+
+// condition puts conditions on a call, or takes them off.
+func (d *draft) condition(e Edit) {
+	d.entry(e.Call).Edited = true
+	if e.Op == OpNoCondition {
+		delete(d.conditions[e.Call], e.Phase)
+		return
+	}
+	if d.conditions[e.Call] == nil {
+		d.conditions[e.Call] = map[Phase]Conditional{}
+	}
+	d.conditions[e.Call][e.Phase] = Conditional{Phase: e.Phase, When: e.When, Origin: e.From, Note: e.Note}
+}
+
+// gate puts the conditions on an entry's call into it. A narrow filter that no
+// argument passes does not allow the call.
+func (d *draft) gate(e *Entry) (gate, bool) {
+	for _, ph := range []Phase{Boot, Run} {
+		if c, ok := d.conditions[e.Call][ph]; ok {
+			e.Conditions = append(e.Conditions, c)
+		}
+	}
+	g := gateOf(e.Conditions)
+	if g.narrow != nil && len(g.narrow) == 0 {
+		e.Run = false
+	}
+	return g, len(e.Conditions) > 0
 }
 
 // allows says what the filters do with a call when some phases are included.
@@ -209,10 +244,14 @@ func (d *draft) policy() Policy {
 		essential: d.essential,
 		included:  d.included,
 		seen:      d.seen,
+		gates:     map[Call]gate{},
 	}
 	var wide, narrow []Call
 	for c, e := range d.entries {
 		e.Boot, e.Run = d.allows(c, d.included)
+		if g, ok := d.gate(e); ok {
+			p.gates[c] = g
+		}
 		if e.Boot {
 			wide = append(wide, c)
 		}

@@ -17,6 +17,10 @@ const (
 	OpDenyFamily  EditOp = "deny-family"
 	OpInclude     EditOp = "include"
 	OpLeaveOut    EditOp = "leave-out"
+	// OpCondition puts conditions on a call, in place of those that it had in that
+	// phase, and OpNoCondition takes them off.
+	OpCondition   EditOp = "condition"
+	OpNoCondition EditOp = "no-condition"
 )
 
 // Edit is one decision made by hand. Edits are absolute ("allow bind in run"),
@@ -27,12 +31,20 @@ const (
 // say, is included. The narrow filter stays within the wide one: what is allowed
 // in run is allowed in boot, what is denied in boot is denied in run. On Stop,
 // Exec and Admin an edit takes the call into or out of what was seen there.
+//
+// A condition is put on the wide filter (Boot), and so holds in the narrow one
+// too, or on the narrow one (Run). It says how a call is allowed, not whether: it
+// stands while the call is denied and allowed again.
 type Edit struct {
 	At    time.Time `json:"at" cbor:"at"`
 	Op    EditOp    `json:"op" cbor:"op"`
 	Call  Call      `json:"call" cbor:"call"`
 	Phase Phase     `json:"phase" cbor:"phase"`
 	Note  string    `json:"note,omitempty" cbor:"note,omitempty"`
+	// When and From are of OpCondition alone: the alternatives, of which one has to
+	// hold, and what they were made of: OriginObserved, OriginHand or OriginImported.
+	When [][]Condition `json:"when,omitempty" cbor:"when,omitempty"`
+	From Origin        `json:"from,omitempty" cbor:"from,omitempty"`
 }
 
 // Check returns an error when the edit means nothing. Derive passes over such
@@ -54,7 +66,30 @@ func (e Edit) Check() error {
 		}
 		return nil
 	}
+	if e.conditions() {
+		return e.checkCondition()
+	}
 	return fmt.Errorf("check edit: unknown operation %q", shorten(string(e.Op)))
+}
+
+// conditions reports whether the edit is about conditions.
+func (e Edit) conditions() bool { return e.Op == OpCondition || e.Op == OpNoCondition }
+
+func (e Edit) checkCondition() error {
+	switch {
+	case e.Call.ABI >= abis || e.Call.Nr > maxNr:
+		return fmt.Errorf("check edit: no such call: %s", e.Call)
+	case e.Phase != Boot && e.Phase != Run:
+		return fmt.Errorf("check edit: no condition on a call in phase %s: boot and run have filters", e.Phase)
+	case e.Op == OpNoCondition:
+		return nil
+	case e.From != OriginObserved && e.From != OriginHand && e.From != OriginImported:
+		return fmt.Errorf("check edit: a condition cannot come from %q", shorten(string(e.From)))
+	}
+	if err := checkConditions(e.Call, e.When); err != nil {
+		return fmt.Errorf("check edit: condition on %s: %w", e.Call, err)
+	}
+	return nil
 }
 
 // reason words the edit for the entry it is about.

@@ -23,11 +23,16 @@ func TestSpecRules(t *testing.T) {
 	}
 }
 
-// Conditions narrow what a policy allows, and open nothing.
+// Conditions narrow what a spec allows, and a supervisor may be asked for the rest.
 func TestSpecRulesNarrow(t *testing.T) {
-	socket, bind, read := Call{Native(), numbers()[Native()]["socket"]}, Call{Native(), numbers()[Native()]["bind"]}, Call{Native(), numbers()[Native()]["read"]}
-	s := Spec{Allow: NewSet(socket, read)}
-	r, err := s.Rules(Rule{socket, ActAllow, conditionsFrom(t, "arg0 == 0x2")}, Rule{bind, ActAllow, conditionsFrom(t, "arg0 == 0x2")})
+	named := func(name string) Call { return Call{Native(), numbers()[Native()][name]} }
+	socket, bind, read := named("socket"), named("bind"), named("read")
+	two := conditionsFrom(t, "arg0 == 0x2")
+	s := Spec{Allow: NewSet(read), Notify: NewSet(bind), When: []Rule{
+		{socket, ActAllow, two}, {bind, ActAllow, two},
+		{socket, ActNotify, conditionsFrom(t, "arg0 <= 0x10")}, // the first that holds counts
+	}}
+	r, err := s.Rules()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,16 +40,19 @@ func TestSpecRulesNarrow(t *testing.T) {
 		call Call
 		arg  uint64
 		want string
-	}{{socket, 2, "allow"}, {socket, 16, "EPERM"}, {bind, 2, "EPERM"}, {read, 7, "allow"}} {
-		if got := r.Want(tt.call, Args{tt.arg}); got.String() != tt.want {
-			t.Errorf("%s with %d: got %s, want %s", tt.call, tt.arg, got, tt.want)
+	}{{socket, 2, "allow"}, {socket, 16, "notify"}, {socket, 17, "EPERM"}, {bind, 2, "allow"}, {bind, 3, "notify"}, {read, 7, "allow"}} {
+		if got := s.Answer(tt.call, Args{tt.arg}); got.String() != tt.want || r.Want(tt.call, Args{tt.arg}) != got {
+			t.Errorf("%s with %d: got %s, rules %s, want %s", tt.call, tt.arg, got, r.Want(tt.call, Args{tt.arg}), tt.want)
 		}
 	}
-	insns, err := CompileRules(r)
+	f, err := Compile(s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v, err := Verify(insns, r); err != nil || !v.OK() {
+	if v, err := VerifySpec(f.Insns, s); err != nil || !v.OK() {
+		t.Errorf("got %v, %v", v.Differ, err)
+	}
+	if v, err := Verify(f.Insns, r); err != nil || !v.OK() {
 		t.Errorf("got %v, %v", v.Differ, err)
 	}
 	if _, err := (Spec{}).Rules(); err == nil {

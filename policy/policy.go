@@ -14,6 +14,7 @@ const (
 	OriginObserved  Origin = "observed"  // a recording saw the call
 	OriginEssential Origin = "essential" // no program can do without it
 	OriginHand      Origin = "hand"      // an edit
+	OriginImported  Origin = "imported"  // another tool's profile; of conditions alone
 )
 
 // Reason is one thing that speaks for or against a call.
@@ -34,6 +35,9 @@ type Entry struct {
 	Why    []Reason
 	Uses   map[Phase]Use
 	Edited bool // an edit is about this call
+	// Conditions narrow what Boot and Run allow: at most one for each filter, that
+	// of the wide one first.
+	Conditions []Conditional
 }
 
 // Policy says what each phase may call, and why. It is a value, made by Derive
@@ -46,6 +50,8 @@ type Policy struct {
 	essential    map[Call]string
 	included     PhaseSet
 	seen         PhaseSet // phases in which anything was seen
+	gates        map[Call]gate
+	values       map[Phase][]Seen // that were recorded: see Recorded
 }
 
 // Derive makes the policy that follows from what a recording saw and from the
@@ -109,24 +115,36 @@ func (p Policy) Alone(ph Phase) []Call {
 	return slices.SortedFunc(p.alone[ph].All(), compareNames)
 }
 
-// Wide returns what the first filter of a container allows.
+// Wide returns what the first filter of a container allows, calls with conditions
+// among them.
 func (p Policy) Wide() Set { return p.wide }
 
-// Narrow returns what is allowed once the split is crossed, a subset of Wide.
+// Narrow returns what is allowed once the split is crossed, a subset of Wide,
+// calls with conditions among them.
 func (p Policy) Narrow() Set { return p.narrow }
 
 // StartSpec is the filter of a two-phase start: what only boot needs goes to a
 // supervisor, who allows it until the split is crossed.
+//
+// Of a call with conditions in run alone, the kernel lets through what they allow,
+// and the supervisor is asked for all else.
 func (p Policy) StartSpec() Spec {
-	return Spec{Allow: p.narrow, Notify: p.wide.Minus(p.narrow)}
+	wide, s := p.WideSpec(), p.NarrowSpec()
+	s.Notify = wide.Allow.Minus(s.Allow)
+	for _, r := range wide.When {
+		if !slices.ContainsFunc(s.When, func(have Rule) bool { return have.Call == r.Call && slices.Equal(have.When, r.When) }) {
+			s.When = append(s.When, Rule{Call: r.Call, Action: ActNotify, When: r.When})
+		}
+	}
+	return s
 }
 
 // WideSpec is the filter of a container that is never narrowed.
-func (p Policy) WideSpec() Spec { return Spec{Allow: p.wide} }
+func (p Policy) WideSpec() Spec { return p.spec(Boot, p.wide) }
 
 // NarrowSpec is the filter that inject and seal make permanent. It also says
 // which error a supervisor gives once the split is crossed: NarrowSpec().Want(c).
-func (p Policy) NarrowSpec() Spec { return Spec{Allow: p.narrow} }
+func (p Policy) NarrowSpec() Spec { return p.spec(Run, p.narrow) }
 
 // groupCalls returns the calls of a phase that the narrow filter does not allow.
 func (p Policy) groupCalls(ph Phase) []Call {

@@ -50,8 +50,8 @@ var decidings = map[string]deciding{
 	"bpf":           {args: []uint8{0}},
 	"clone3":        {warn: pointed},
 	"openat2":       {warn: pointed},
-	"open":          {warn: "what it may open is in its path, which a filter never sees: its flags alone keep little away"},
-	"openat":        {warn: "what it may open is in its path, which a filter never sees: its flags alone keep little away"},
+	"open":          {args: []uint8{1}, warn: "what it may open is in its path, which a filter never sees: its flags alone keep little away"},
+	"openat":        {args: []uint8{2}, warn: "what it may open is in its path, which a filter never sees: its flags alone keep little away"},
 	"socketcall":    {warn: "its arguments are in memory: a filter sees which call it is, and no more"},
 }
 

@@ -35,6 +35,9 @@ type Rules struct {
 	rules     map[Call][]Rule // one without conditions, or some with
 	newest    [abis]uint32    // 1 + the largest number that a rule is about
 	overruled []Rule
+	// otherwise are the answers to single calls when no rule holds, where they are
+	// not those to what no rule is about.
+	otherwise map[Call]Action
 }
 
 // Outside are the answers to what no rule is about.
@@ -166,6 +169,9 @@ func (r Rules) Want(c Call, args Args) Action {
 
 // Otherwise returns the answer to a call when no rule holds.
 func (r Rules) Otherwise(c Call) Action {
+	if a, ok := r.otherwise[c]; ok {
+		return a
+	}
 	switch {
 	case !r.speaks(c.ABI) && c.ABI == X32 && r.speaks(X86_64) && r.outside.Newer != 0:
 		return r.outside.Newer

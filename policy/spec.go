@@ -1,6 +1,10 @@
 package policy
 
-import "golang.org/x/sys/unix"
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
 
 // Spec says what one filter answers to every call: Allow and Notify are let
 // through and handed to a supervisor; all else fails. A call that is in both is
@@ -13,6 +17,9 @@ import "golang.org/x/sys/unix"
 type Spec struct {
 	Allow, Notify Set
 	Errno         uint16
+	// When are answers under conditions: the first of those about a call whose
+	// conditions hold counts, before what Allow and Notify say.
+	When []Rule `json:",omitempty"`
 }
 
 // firstNew is the lowest number of the calls that came after Linux 5.0: from
@@ -24,8 +31,49 @@ func (a ABI) firstNew() uint32 {
 	return 424
 }
 
-// Want returns what the filter of s answers to c. It is the oracle that tests
-// and proofs hold compiled and loaded filters against.
+// Answer returns what the filter of s answers to c with these arguments. Of those
+// of 32-bit ABIs the lower halves count. It is the oracle that tests and proofs
+// hold compiled and loaded filters against.
+func (s Spec) Answer(c Call, args Args) Action {
+	args = c.ABI.Seen(args)
+	for _, r := range s.When {
+		if r.Call == c && allHold(r.When, args) {
+			return r.Action
+		}
+	}
+	return s.Want(c)
+}
+
+// Edges returns the arguments at which the answer to c could change; none when it
+// does not look at arguments.
+func (s Spec) Edges(c Call) []Args {
+	if rules := s.rulesAbout(c); len(rules) > 0 {
+		return Edges(rules)
+	}
+	return nil
+}
+
+// Conditional returns the calls to which the answer depends on their arguments.
+func (s Spec) Conditional() Set {
+	calls := make([]Call, len(s.When))
+	for i, r := range s.When {
+		calls[i] = r.Call
+	}
+	return NewSet(calls...)
+}
+
+func (s Spec) rulesAbout(c Call) []Rule {
+	var out []Rule
+	for _, r := range s.When {
+		if r.Call == c {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// Want returns what the filter of s answers to c when none of the conditions on
+// it holds, or there are none.
 func (s Spec) Want(c Call) Action {
 	switch {
 	case s.Allow.Has(c):
@@ -49,5 +97,6 @@ func (s Spec) denial() Action {
 // speaks reports whether any call of the ABI is let through. The native one
 // always counts.
 func (s Spec) speaks(a ABI) bool {
-	return a == Native() || s.Allow.Of(a).Len() > 0 || s.Notify.Of(a).Len() > 0
+	return a == Native() || s.Allow.Of(a).Len() > 0 || s.Notify.Of(a).Len() > 0 ||
+		slices.ContainsFunc(s.When, func(r Rule) bool { return r.Call.ABI == a })
 }

@@ -45,15 +45,19 @@ func VerifyAll(chain [][]unix.SockFilter, r Rules) (Verified, error) {
 	return verify(chain, r.Want, func(c Call) []Args { return Edges(r.rules[c]) })
 }
 
-// VerifySpec does the same for a spec, which does not look at arguments: each call
-// is tried without and with all their bits set.
+// VerifySpec does the same for a spec. Calls without conditions are tried without
+// arguments and with all their bits set.
 func VerifySpec(insns []unix.SockFilter, s Spec) (Verified, error) {
 	all := Args{}
 	for i := range all {
 		all[i] = ^uint64(0)
 	}
-	want := func(c Call, _ Args) Action { return s.Want(c) }
-	return verify([][]unix.SockFilter{insns}, want, func(Call) []Args { return []Args{{}, all} })
+	return verify([][]unix.SockFilter{insns}, s.Answer, func(c Call) []Args {
+		if edges := s.Edges(c); edges != nil {
+			return edges
+		}
+		return []Args{{}, all}
+	})
 }
 
 func verify(chain [][]unix.SockFilter, want func(Call, Args) Action, edges func(Call) []Args) (Verified, error) {

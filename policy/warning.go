@@ -28,6 +28,7 @@ var warners = []func(Policy) []Warning{
 	warnStop,
 	warnExec,
 	warnAdmin,
+	warnConditions,
 }
 
 // Warnings lists what speaks against applying the policy, blocking ones first.
