@@ -96,6 +96,9 @@ func showRehearsal(w io.Writer, r session.Rehearsal) {
 			when = fmt.Sprintf("%d times, %s to %s", d.Count, d.First.Round(time.Millisecond), d.Last.Round(time.Millisecond))
 		}
 		fmt.Fprintf(w, "denied    %s in %s: %s\n", d.Call, d.Phase, when)
+		for _, v := range d.Refused {
+			fmt.Fprintf(w, "          the condition refuses %s, %d times in all\n", v, v.Count)
+		}
 		for _, c := range d.By {
 			fmt.Fprintf(w, "          by %s (pid %d)\n", printable(c.Comm), c.Pid)
 		}
@@ -105,6 +108,9 @@ func showRehearsal(w io.Writer, r session.Rehearsal) {
 	}
 	if len(r.Denied) == 0 {
 		fmt.Fprintln(w, "nothing would have been denied")
+	}
+	for _, c := range r.Unjudged {
+		fmt.Fprintf(w, "unjudged  %s: allowed under a condition, and the arguments that it looks at were not recorded\n", c)
 	}
 	for _, c := range r.Idle {
 		fmt.Fprintf(w, "idle      %s: run allows it, and nothing used it after boot\n", c)
@@ -130,16 +136,21 @@ func rehearsalJSON(w io.Writer, r session.Rehearsal) error {
 		LastSecs  float64  `json:"last_seconds"`
 		InFlight  bool     `json:"in_flight"`
 		By        []caller `json:"by"`
+		Refused   []string `json:"refused_values"` // by a condition; none: the call is denied whatever its arguments
 	}
 	out := struct {
-		Denied []denied `json:"denied"`
-		Idle   []string `json:"idle"`
-		Unused []string `json:"unused"`
-	}{[]denied{}, callNames(r.Idle), callNames(r.Unused)}
+		Denied   []denied `json:"denied"`
+		Idle     []string `json:"idle"`
+		Unused   []string `json:"unused"`
+		Unjudged []string `json:"unjudged"` // allowed under conditions whose arguments were not recorded
+	}{[]denied{}, callNames(r.Idle), callNames(r.Unused), callNames(r.Unjudged)}
 	for _, d := range r.Denied {
-		x := denied{d.Call.String(), d.Phase.String(), d.Count, d.First.Seconds(), d.Last.Seconds(), d.InFlight, []caller{}}
+		x := denied{d.Call.String(), d.Phase.String(), d.Count, d.First.Seconds(), d.Last.Seconds(), d.InFlight, []caller{}, []string{}}
 		for _, c := range d.By {
 			x.By = append(x.By, caller{c.Pid, c.Comm, c.Exe, c.Sure})
+		}
+		for _, v := range d.Refused {
+			x.Refused = append(x.Refused, v.String())
 		}
 		out.Denied = append(out.Denied, x)
 	}

@@ -24,6 +24,27 @@ type Argument struct {
 	First, Last time.Duration
 }
 
+// Seen is a as policies know values.
+func (a Argument) Seen() policy.Seen {
+	return policy.Seen{Call: a.Call, Values: a.Values, Count: a.Count}
+}
+
+// ProposeConditions returns conditions on a call, made of the values that the main program
+// had, and those of what entered later too if exec is included. ok is false when
+// nothing is known that conditions could be made of.
+func (s *Session) ProposeConditions(c policy.Call, exec bool) (p policy.Proposal, ok bool) {
+	var seen []policy.Seen
+	for _, a := range s.Arguments() {
+		if a.Call == c && (a.Group == trace.Main || a.Group == trace.Exec && exec) {
+			seen = append(seen, a.Seen())
+		}
+	}
+	for _, p := range policy.Propose(seen) {
+		return p, true
+	}
+	return policy.Proposal{}, false
+}
+
 // argKey tells Arguments apart.
 type argKey struct {
 	group  trace.Group

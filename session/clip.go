@@ -77,6 +77,7 @@ func (x Sample) clipped() Sample {
 
 func clipEdit(e policy.Edit) policy.Edit {
 	e.Op, e.Note = policy.EditOp(clip(string(e.Op), maxWord)), clip(e.Note, maxText)
+	e.From = policy.Origin(clip(string(e.From), maxWord))
 	return e
 }
 

@@ -37,7 +37,8 @@
 //
 // The kinds are 1 meta (the last one counts), 2 a run of epochs by column,
 // 3 mark, 4 a step in the history of splits (add, undo, redo, amend; the split in
-// the last one is current), 5 a step in the history of edits (add, undo, redo),
+// the last one is current), 5 a step in the history of edits (add, undo, redo; of
+// an edit that conditions a call its alternatives, each a list of tests),
 // 6 trial, 7 a list of samples, 8 the end: the file was closed, 9 what was taken
 // over from another recording (the last one counts), 10 a list of argument values,
 // 11 of uses by process (the last word on each counts), 13 a step in the history of

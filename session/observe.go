@@ -48,8 +48,42 @@ func (s *Session) recorded(sp Split) policy.Observed {
 func (s *Session) Policy(sp Split) policy.Policy {
 	s.mu.RLock()
 	obs, edits := s.observed(sp), s.standing()
+	var values map[policy.Phase][]Argument
+	if slices.ContainsFunc(edits, func(e policy.Edit) bool { return e.Op == policy.OpCondition }) {
+		values = s.values(sp)
+	}
 	s.mu.RUnlock()
-	return policy.Derive(obs, edits)
+	return policy.Derive(obs, edits).Recorded(seenOf(values))
+}
+
+// values returns the argument values that may have been used in each phase: those
+// whose time from the first to the last use reaches into it. Count is that of all
+// phases together.
+func (s *Session) values(sp Split) map[policy.Phase][]Argument {
+	if len(s.arguments) == 0 {
+		return nil
+	}
+	out := map[policy.Phase][]Argument{}
+	windows := s.windows(sp)
+	for _, a := range s.sortedArguments() {
+		for _, w := range windows {
+			reaches := func(x stretch) bool { return a.Last > x.from && a.First <= x.to }
+			if w.group == a.Group && slices.ContainsFunc(w.spans, reaches) {
+				out[w.phase] = append(out[w.phase], a)
+			}
+		}
+	}
+	return out
+}
+
+func seenOf(values map[policy.Phase][]Argument) map[policy.Phase][]policy.Seen {
+	out := map[policy.Phase][]policy.Seen{}
+	for ph, list := range values {
+		for _, a := range list {
+			out[ph] = append(out[ph], a.Seen())
+		}
+	}
+	return out
 }
 
 // window is one phase's share of a recording: the uses of one group in some spans

@@ -27,6 +27,10 @@ type Denied struct {
 	Callers int
 	// Samples are the newest ones of the call in the phase that are kept.
 	Samples []Sample
+	// Refused are set where the call is allowed, and a condition on it refuses
+	// these values alone. Count, First and Last are then theirs, and those of all
+	// phases that they may have been used in.
+	Refused []policy.Seen
 }
 
 // Caller is a process that made a call in a phase, as far as its first and last
@@ -51,6 +55,9 @@ type Rehearsal struct {
 	Denied []Denied      // by phase, then by first use
 	Unused []policy.Call // allowed by the wide filter, and used by nobody
 	Idle   []policy.Call // allowed by the narrow filter, and used by nobody after boot; by name
+	// Unjudged are calls that were used and are allowed under conditions, of which
+	// the recording does not have the arguments that these look at; by name.
+	Unjudged []policy.Call
 }
 
 // Rehearse runs a recording, cut at sp, against p, without a kernel. Boot is
@@ -63,6 +70,10 @@ func Rehearse(s *Session, sp Split, p policy.Policy) Rehearsal {
 	var out Rehearsal
 	used, late := map[policy.Call]bool{}, map[policy.Call]bool{}
 	wide, narrow := p.Wide(), p.Narrow()
+	values := map[policy.Phase][]Argument{}
+	if p.Conditional(policy.Boot).Len()+p.Conditional(policy.Run).Len() > 0 {
+		values = s.values(sp)
+	}
 	for phase, uses := range s.observed(sp) {
 		if phase == policy.Init {
 			continue
@@ -77,9 +88,13 @@ func Rehearse(s *Session, sp Split, p policy.Policy) Rehearsal {
 			if !set.Has(u.Call) {
 				out.Denied = append(out.Denied, Denied{Call: u.Call, Phase: phase, Count: u.Count + u.Earlier,
 					First: u.First, Last: u.Last, InFlight: u.InFlight})
+			} else {
+				out.condition(p, phase, u, values[phase])
 			}
 		}
 	}
+	slices.SortFunc(out.Unjudged, func(a, b policy.Call) int { return cmp.Compare(a.String(), b.String()) })
+	out.Unjudged = slices.Compact(out.Unjudged)
 	slices.SortFunc(out.Denied, func(a, b Denied) int {
 		return cmp.Or(cmp.Compare(a.Phase, b.Phase), cmp.Compare(a.First, b.First), compareCalls(a.Call, b.Call))
 	})
@@ -96,6 +111,41 @@ func Rehearse(s *Session, sp Split, p policy.Policy) Rehearsal {
 	return out
 }
 
+// condition holds the recorded arguments of a call that is allowed against the
+// conditions on it, if any.
+func (r *Rehearsal) condition(p policy.Policy, ph policy.Phase, u policy.Use, values []Argument) {
+	filter := policy.Run
+	if ph == policy.Boot {
+		filter = policy.Boot
+	}
+	if p.When(filter, u.Call) == nil {
+		return
+	}
+	d := Denied{Call: u.Call, Phase: ph}
+	judged := false
+	for _, a := range values {
+		if a.Call != u.Call {
+			continue
+		}
+		judged = true
+		if !p.Refuses(filter, a.Seen()) {
+			continue
+		}
+		if d.Count == 0 {
+			d.First = a.First
+		}
+		d.Count += a.Count
+		d.First, d.Last = min(d.First, a.First), max(d.Last, a.Last)
+		d.Refused = append(d.Refused, a.Seen())
+	}
+	if d.Count > 0 {
+		r.Denied = append(r.Denied, d)
+	}
+	if !judged || !p.Judged(filter, u.Call) || u.Earlier > 0 {
+		r.Unjudged = append(r.Unjudged, u.Call)
+	}
+}
+
 // tell finds who made the denied calls, and the samples of them.
 func (s *Session) tell(denied []Denied, sp Split) {
 	if len(denied) == 0 {
@@ -109,6 +159,9 @@ func (s *Session) tell(denied []Denied, sp Split) {
 	byCall := map[key][]*Denied{}
 	for i := range denied {
 		d := &denied[i]
+		if d.Refused != nil {
+			continue // who made the call says nothing of who had these values
+		}
 		k := key{groups[d.Phase], d.Call}
 		byCall[k] = append(byCall[k], d)
 	}

@@ -135,12 +135,24 @@ type wireEdit struct {
 	Nr    uint32     `cbor:"5,keyasint,omitempty"`
 	Phase uint8      `cbor:"6,keyasint,omitempty"`
 	Note  string     `cbor:"7,keyasint,omitempty"`
+	// When are alternatives of conditions, and From what they were made of. Readers
+	// that know no conditions pass over the edit, and keep its place in the history.
+	When [][]wireCondition `cbor:"8,keyasint,omitempty"`
+	From string            `cbor:"9,keyasint,omitempty"`
+}
+
+type wireCondition struct {
+	_     struct{} `cbor:",toarray"`
+	Arg   uint8
+	Op    uint8
+	Value uint64
+	Mask  uint64
 }
 
 func editFrame(step editStep, e policy.Edit) frame {
 	w := wireEdit{Step: step}
 	if step == editAdd {
-		w = wireEdit{step, 0, string(e.Op), e.Call.ABI, e.Call.Nr, uint8(e.Phase), e.Note}
+		w = wireEdit{step, 0, string(e.Op), e.Call.ABI, e.Call.Nr, uint8(e.Phase), e.Note, wireWhen(e.When), string(e.From)}
 		if !e.At.IsZero() {
 			w.At = e.At.UnixNano()
 		}
@@ -148,10 +160,34 @@ func editFrame(step editStep, e policy.Edit) frame {
 	return newFrame(kindEdit, w)
 }
 
+func wireWhen(when [][]policy.Condition) [][]wireCondition {
+	var out [][]wireCondition
+	for _, all := range when {
+		var list []wireCondition
+		for _, c := range all {
+			list = append(list, wireCondition{Arg: c.Arg, Op: uint8(c.Op), Value: c.Value, Mask: c.Mask})
+		}
+		out = append(out, list)
+	}
+	return out
+}
+
+func (w wireEdit) when() [][]policy.Condition {
+	var out [][]policy.Condition
+	for _, all := range w.When {
+		var list []policy.Condition
+		for _, c := range all {
+			list = append(list, policy.Condition{Arg: c.Arg, Op: policy.Compare(c.Op), Value: c.Value, Mask: c.Mask})
+		}
+		out = append(out, list)
+	}
+	return out
+}
+
 func (w wireEdit) edit() policy.Edit {
 	e := policy.Edit{
 		Op: policy.EditOp(w.Op), Call: policy.Call{ABI: w.ABI, Nr: w.Nr},
-		Phase: policy.Phase(w.Phase), Note: w.Note,
+		Phase: policy.Phase(w.Phase), Note: w.Note, When: w.when(), From: policy.Origin(w.From),
 	}
 	if w.At != 0 {
 		e.At = time.Unix(0, w.At)

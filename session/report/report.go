@@ -339,6 +339,9 @@ func editsOf(s *session.Session) []string {
 		if e.Op == policy.OpInclude || e.Op == policy.OpLeaveOut {
 			text = fmt.Sprintf("%s %s", e.Op, e.Phase)
 		}
+		if e.Op == policy.OpCondition {
+			text += fmt.Sprintf(", only if %s (%s)", policy.ConditionsText(e.When), e.From)
+		}
 		if e.Note != "" {
 			text += ": " + e.Note
 		}
