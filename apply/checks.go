@@ -221,8 +221,8 @@ func lookNoNewPrivs(s *subject) []find {
 
 // lookAsleep lists the calls, with those who sleep in them.
 func lookAsleep(s *subject) []find {
-	narrow := s.policy.Narrow()
-	who := map[policy.Call][]string{}
+	narrow, conditional := s.policy.Narrow(), s.policy.Conditional(policy.Run)
+	who, maybe := map[policy.Call][]string{}, map[policy.Call][]string{}
 	for _, t := range s.threads {
 		if t.Nr < 0 {
 			continue
@@ -230,6 +230,8 @@ func lookAsleep(s *subject) []find {
 		c := policy.Call{ABI: policy.ABI(t.ABI), Nr: uint32(t.Nr)}
 		if !narrow.Has(c) {
 			who[c] = append(who[c], fmt.Sprintf("%d (%q)", t.Tid, t.Comm))
+		} else if conditional.Has(c) {
+			maybe[c] = append(maybe[c], fmt.Sprintf("%d (%q)", t.Tid, t.Comm))
 		}
 	}
 	level := Block
@@ -239,6 +241,10 @@ func lookAsleep(s *subject) []find {
 	var out []find
 	for c, tids := range who {
 		out = append(out, find{level: level, found: fmt.Sprintf("%s: %s", c, some(tids)), remedy: fmt.Sprintf("allow %s in run", c)})
+	}
+	for c, tids := range maybe {
+		out = append(out, find{level: Warn, found: fmt.Sprintf("%s, allowed under a condition, and whether theirs passes is not looked at: %s", c, some(tids)),
+			remedy: fmt.Sprintf("take the condition on %s back if it must go on", c)})
 	}
 	slices.SortFunc(out, func(a, b find) int { return strings.Compare(a.found, b.found) })
 	return out

@@ -30,7 +30,7 @@ func lookForeseen(s *subject) []find {
 	var out []find
 	if n := len(p.Differ); n > 0 {
 		x := p.Differ[0]
-		out = append(out, find{level: Block, found: fmt.Sprintf("%s to %s in process %d (%q), where a filter already there says %s", x.Want, x.Call, x.Pid, x.Comm, x.Got)})
+		out = append(out, find{level: Block, found: fmt.Sprintf("%s to %s in process %d (%q), where a filter already there says %s", x.Want, x.Asked(), x.Pid, x.Comm, x.Got)})
 	}
 	for _, u := range p.Unseen {
 		out = append(out, find{level: Block, found: u.Error(), remedy: "try again, or end that process"})

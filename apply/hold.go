@@ -108,7 +108,14 @@ func StartHold(ctx context.Context, name string, w Waiting, p policy.Policy) (*H
 func denials(p policy.Policy) []keeper.Answer {
 	narrow := p.NarrowSpec()
 	var out []keeper.Answer
-	for _, c := range p.StartSpec().Notify.Calls() {
+	start := p.StartSpec()
+	asked := start.Notify
+	for _, r := range start.When {
+		if r.Action == policy.ActNotify {
+			asked = asked.With(r.Call)
+		}
+	}
+	for _, c := range asked.Calls() {
 		out = append(out, keeper.Answer{Arch: c.ABI.AuditArch(), Nr: c.Register(), Errno: int32(narrow.Want(c).Errno())})
 	}
 	return out
@@ -225,12 +232,13 @@ func specOf(b json.RawMessage) (policy.Spec, error) {
 // why anything is allowed, is not known.
 func PolicyOf(spec policy.Spec) policy.Policy {
 	var edits []policy.Edit
-	for _, c := range spec.Allow.Calls() {
+	allowed := spec.Allow.Union(spec.Conditional())
+	for _, c := range allowed.Calls() {
 		edits = append(edits, policy.Edit{Op: policy.OpAllow, Call: c, Phase: policy.Run})
 	}
 	p := policy.Derive(nil, edits)
-	for _, c := range p.Narrow().Minus(spec.Allow).Calls() { // essentials that were denied by hand
+	for _, c := range p.Narrow().Minus(allowed).Calls() { // essentials that were denied by hand
 		edits = append(edits, policy.Edit{Op: policy.OpDeny, Call: c, Phase: policy.Run})
 	}
-	return policy.Derive(nil, edits)
+	return policy.Derive(nil, edits).WithConditions(spec.When)
 }

@@ -61,6 +61,10 @@ func serve(dir string) int {
 					fmt.Fprintln(c, "pong")
 				case "mkdir":
 					fmt.Fprintln(c, errnoOf(tryMkdir(filepath.Join(dir, "made"))))
+				case "inet":
+					fmt.Fprintln(c, errnoOf(trySocket(syscall.AF_INET)))
+				case "netlink":
+					fmt.Fprintln(c, errnoOf(trySocket(syscall.AF_NETLINK)))
 				}
 			}
 		}()
@@ -71,6 +75,14 @@ func tryMkdir(path string) error {
 	err := syscall.Mkdir(path, 0o700)
 	if err == nil {
 		err = os.Remove(path)
+	}
+	return err
+}
+
+func trySocket(domain int) error {
+	fd, err := syscall.Socket(domain, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
+	if err == nil {
+		err = syscall.Close(fd)
 	}
 	return err
 }

@@ -34,7 +34,16 @@ type Difference struct {
 	Pid, Tid  int
 	Comm      string // hostile bytes
 	Call      policy.Call
+	Args      policy.Args // of a call with conditions
 	Got, Want policy.Action
+}
+
+// Asked is the call, with its arguments where they count.
+func (d Difference) Asked() string {
+	if d.Args == (policy.Args{}) {
+		return d.Call.String()
+	}
+	return fmt.Sprintf("%s with arguments %#x", d.Call, d.Args)
 }
 
 // maxDiffer bounds the list: one thread without a filter differs in hundreds of calls.
@@ -43,7 +52,8 @@ const maxDiffer = 500
 // Prove dumps every filter of every thread, each stopped for a moment, asks
 // what they answer together to every call of every ABI, and compares with want.
 // A call that want denies and the filters deny in another way is no difference.
-// Older filters that look at arguments are asked with all arguments zero. It
+// Calls with conditions are asked for with all arguments at which the answer could
+// change, all others with arguments of zero, older filters that look at them too. It
 // covers the processes that pids lists, and no others.
 func Prove(ctx context.Context, pids func() ([]int, error), want policy.Spec) (Proof, error) {
 	d, err := injector.DumpAll(ctx, pids)
@@ -84,7 +94,7 @@ func (p *Proof) compare(ctx context.Context, d injector.Dump, want policy.Spec) 
 			stricter[c] = true
 		}
 	}
-	for _, c := range j.calls {
+	for _, c := range everyCall() {
 		if stricter[c] {
 			p.Stricter = append(p.Stricter, c)
 		}
@@ -162,7 +172,7 @@ func (p *Proof) sentences() []string {
 	}
 	if n := len(p.Differ); n > 0 {
 		x := p.Differ[0]
-		say("%s %s; the first is %s in thread %d of process %d: %s, should be %s.", count(n, "answer"), verb(n, "differ"), x.Call, x.Tid, x.Pid, x.Got, x.Want)
+		say("%s %s; the first is %s in thread %d of process %d: %s, should be %s.", count(n, "answer"), verb(n, "differ"), x.Asked(), x.Tid, x.Pid, x.Got, x.Want)
 	}
 	if n := len(p.NoFilter); n > 0 {
 		say("%s %s a thread without any filter.", count(n, "process"), verb(n, "have"))

@@ -291,7 +291,7 @@ func proofLines(p apply.Proof) []line {
 			out = append(out, say(bad, "  and %d more", len(p.Differ)-i))
 			break
 		}
-		out = append(out, say(bad, "  %s in thread %d of %d (%s): is %v, should be %v", x.Call, x.Tid, x.Pid, x.Comm, x.Got, x.Want))
+		out = append(out, say(bad, "  %s in thread %d of %d (%s): is %v, should be %v", x.Asked(), x.Tid, x.Pid, x.Comm, x.Got, x.Want))
 	}
 	return out
 }
