@@ -17,13 +17,16 @@ import (
 func holdCommand(s *settings) *cobra.Command {
 	var yes bool
 	var within time.Duration
-	c := &cobra.Command{Use: "hold [NAME [status|deny|keep|allow|seal|end|journal]]", Short: "list the holds in place, or switch one without a screen",
+	c := &cobra.Command{Use: "hold [NAME [status|deny|keep|allow|watch|unwatch|seal|end|journal]]", Short: "list the holds in place, or switch one without a screen",
 		Long: `A hold outlives the workbench: its keeper answers for it.
 
   deny    removed calls are denied from now on; with --for 60s the keeper allows
           them again after that time, unless somebody keeps it by then
   keep    what --for would undo stays
   allow   removed calls are allowed again
+  unwatch the keeper no longer undoes a denial that goes badly: when a call is
+          denied to a process 500 times within a second, or a process dies
+          within 10 s of the crossing; watch has it do so again
   seal    the run filter becomes permanent, is proved, and the keeper leaves;
           only with --yes, and not when the checks speak against it
   end     the keeper leaves, once its target is gone
@@ -83,12 +86,12 @@ func (s *settings) switchHold(ctx context.Context, name, verb string, within tim
 	case "status":
 	case "journal":
 		return s.journal(name)
-	case "deny", "keep", "allow", "seal", "end":
+	case "deny", "keep", "allow", "watch", "unwatch", "seal", "end":
 		if s.readOnly {
 			return bench.ErrReadOnly
 		}
 	default:
-		return usageError{fmt.Errorf("hold cannot %q: status, deny, keep, allow, seal, end or journal", verb)}
+		return usageError{fmt.Errorf("hold cannot %q: status, deny, keep, allow, watch, unwatch, seal, end or journal", verb)}
 	}
 	if verb == "seal" && !yes {
 		return hinted{fmt.Errorf("a seal is permanent: only the end of %s takes it away", name), fmt.Sprintf("when sure: speaker hold %s seal --yes", name)}
@@ -112,6 +115,8 @@ func (s *settings) switchHold(ctx context.Context, name, verb string, within tim
 		err = hold.Keep()
 	case "allow":
 		err = hold.Allow()
+	case "watch", "unwatch":
+		err = hold.Guard(verb == "watch")
 	case "end":
 		if err = hold.End(); err == nil {
 			fmt.Fprintln(s.out, "ended")
@@ -145,6 +150,9 @@ func (s *settings) status(h *apply.Hold) error {
 		return err
 	}
 	fmt.Fprintf(s.out, "%s: %s since %s, %d notified, %d denied\n", printable(st.Name), st.Mode, st.Since.Format(time.TimeOnly), st.Notified, st.Denied)
+	if !st.Watchdog {
+		fmt.Fprintln(s.out, "  its watchdog is off")
+	}
 	if st.Why != "" {
 		fmt.Fprintf(s.out, "  undone by its keeper: %s\n", printable(st.Why))
 	}

@@ -24,6 +24,12 @@ type JournalEntry = keeper.Entry
 // MaxWithin is the longest that DenyFor takes.
 const MaxWithin = keeper.MaxWithin
 
+// What the watchdog undoes a denial for.
+const (
+	StormRate = keeper.StormRate
+	DyingTime = keeper.DyingTime
+)
+
 // HoldJournal reads what the keeper of a hold did, in the order of time. It is kept
 // for some days after the hold's end.
 func HoldJournal(name string) ([]JournalEntry, error) { return keeper.Journal(keeperDir, name) }
@@ -157,6 +163,12 @@ func (h *Hold) DenyFor(within time.Duration) error { return h.client.Deny(within
 
 // Keep makes a DenyFor one for good. It is ErrNothingToKeep where there is none.
 func (h *Hold) Keep() error { return h.client.Keep() }
+
+// Guard switches the watchdog of the keeper, which is on at the start: it undoes a
+// denial by itself when one call of a process is denied StormRate times within a
+// second, or when a process dies within DyingTime of the crossing. Status.Why says
+// so then.
+func (h *Hold) Guard(on bool) error { return h.client.Guard(on) }
 
 // Allow lets removed calls through again.
 func (h *Hold) Allow() error { return h.client.Allow() }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -30,6 +31,11 @@ func TestMain(m *testing.M) {
 		case "_inject_as":
 			pid, _ := strconv.Atoi(os.Args[2])
 			os.Exit(injectAs(pid))
+		case "_worker":
+			if tryMkdir(filepath.Join(os.Args[2], "worker")) != nil {
+				os.Exit(3)
+			}
+			os.Exit(0)
 		case "_server":
 			os.Exit(serve(os.Args[2]))
 		case "_workbench":
@@ -59,6 +65,22 @@ func serve(dir string) int {
 				switch sc.Text() {
 				case "ping":
 					fmt.Fprintln(c, "pong")
+				case "storm":
+					for range 100_000 {
+						if err = tryMkdir(filepath.Join(dir, "made")); err == nil {
+							break
+						}
+					}
+					fmt.Fprintln(c, errnoOf(err))
+				case "crash": // what dies of a denial
+					if tryMkdir(filepath.Join(dir, "made")) != nil {
+						os.Exit(3)
+					}
+					fmt.Fprintln(c, "ok")
+				case "abort":
+					_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+				case "child": // a worker that dies of a denial
+					fmt.Fprintln(c, errnoOf(exec.Command("/proc/self/exe", "_worker", dir).Run()))
 				case "mkdir":
 					fmt.Fprintln(c, errnoOf(tryMkdir(filepath.Join(dir, "made"))))
 				case "inet":

@@ -45,3 +45,24 @@ func TestDeadMan(t *testing.T) {
 		t.Error("it is told twice")
 	}
 }
+
+// The watchdog is switched by key, and what it undid stays on its pane.
+func TestWatchdogOnScreen(t *testing.T) {
+	d, w := openDemo(t)
+	d.size(120, 36)
+	w.set(func(s *bench.State) {
+		s.Applied, s.Hold = bench.HoldOpen, &apply.Status{Mode: "allow", Watchdog: true, Alive: true, Why: "denial storm: x\x1b[2J"}
+	})
+	d.tick(1)
+	d.keys("esc", "3")
+	d.wants("undone by its keeper: denial storm")
+	d.whole()
+	d.keys("B")
+	w.set(func(s *bench.State) { s.Hold = &apply.Status{Mode: "deny", Alive: true} })
+	d.tick(1)
+	d.wants("its watchdog is off (B)")
+	d.keys("B")
+	if got := w.log(); !slices.Contains(got, "watchdog false") || got[len(got)-1] != "watchdog true" {
+		t.Errorf("did %v", got)
+	}
+}

@@ -254,6 +254,8 @@ func (w *fakeWork) KeepHold() error {
 	return w.note("keep")
 }
 
+func (w *fakeWork) Guard(on bool) error { return w.note(fmt.Sprintf("watchdog %v", on)) }
+
 func (w *fakeWork) UndoHold() error {
 	w.set(func(s *bench.State) { s.Applied = bench.HoldOpen })
 	return w.note("undo hold")

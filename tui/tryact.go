@@ -67,6 +67,12 @@ func (m *model) doTry(a action) tea.Cmd {
 		return tea.Batch(m.commit(), m.quick("dry run", ok, func() error { return w.DryRun(!s.DryRun) }))
 	case actKeepHold:
 		return m.quick("keep it", "kept: removed calls stay denied; z undoes it", w.KeepHold)
+	case actGuard:
+		on, ok := s.Hold == nil || !s.Hold.Watchdog, "the watchdog is off: nobody undoes what goes badly"
+		if on {
+			ok = "the watchdog is on"
+		}
+		return m.quick("watchdog", ok, func() error { return w.Guard(on) })
 	case actUndoHold:
 		return m.quick("undo the hold", "the hold is undone: removed calls are allowed again", w.UndoHold)
 	case actPreflight:

@@ -99,6 +99,12 @@ func holdLines(n *snapshot) []line {
 		return nil
 	}
 	out := []line{say(strong, "Hold %s (%s): the keeper was asked %d times, and denied %d:", h.Name, h.Mode, h.Notified, h.Denied)}
+	if h.Why != "" {
+		out = append(out, say(bad, "  %s%s", bench.UndoneBy, h.Why))
+	}
+	if !h.Watchdog {
+		out = append(out, say(warn, "  its watchdog is off (B): nobody undoes a storm of denials, or what dies"))
+	}
 	if !h.Alive {
 		out = append(out, say(bad, "  its target or keeper is gone"))
 	}

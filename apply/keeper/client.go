@@ -128,6 +128,14 @@ func (c Client) Deny(within time.Duration) error { return c.tell(request{Op: "de
 // Keep makes good for good what waits to be kept.
 func (c Client) Keep() error { return c.tell(request{Op: "keep"}) }
 
+// Guard switches the watchdog.
+func (c Client) Guard(on bool) error {
+	if on {
+		return c.tell(request{Op: "watch"})
+	}
+	return c.tell(request{Op: "unwatch"})
+}
+
 func (c Client) tell(q request) error {
 	_, err := c.do(q)
 	return err

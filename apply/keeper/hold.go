@@ -36,7 +36,9 @@ type hold struct {
 	turn     int // counts the changes, so that an old timer changes nothing
 	notified uint64
 	denied   uint64
-	counts   map[countKey]*CallCount
+	counts   map[countKey]*counter
+	watchdog bool
+	dying    *deaths // of the crossing; nil before the first one
 	owners   map[uint32]owner
 }
 
@@ -56,7 +58,7 @@ func newHold(c Config, f *os.File) (*hold, error) {
 		return nil, err
 	}
 	h := &hold{config: c, denials: map[[2]uint32]int32{}, ears: ears, log: newJournal(c.Dir, c.Name), done: make(chan struct{}), pid: c.Pid,
-		mode: Boot, since: time.Now(), counts: map[countKey]*CallCount{}, owners: map[uint32]owner{}}
+		mode: Boot, since: time.Now(), watchdog: true, counts: map[countKey]*counter{}, owners: map[uint32]owner{}}
 	for _, a := range c.Denials {
 		h.denials[[2]uint32{a.Arch, a.Nr}] = a.Errno
 	}
@@ -82,8 +84,15 @@ func (h *hold) decide(n *notification) int32 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.notified++
-	h.count(n)
+	c := h.count(n)
 	if h.mode != Deny && h.mode != Sealed {
+		return 0
+	}
+	if h.dying != nil {
+		h.dying.add(h.owners[n.Tid].pid, c.Call.String())
+	}
+	if c.storms() && h.watchdog && h.mode == Deny {
+		h.enter(Allow, c.storm())
 		return 0
 	}
 	h.denied++
@@ -93,7 +102,8 @@ func (h *hold) decide(n *notification) int32 {
 	return int32(unix.EPERM)
 }
 
-func (h *hold) count(n *notification) {
+// count counts a notified call of a process.
+func (h *hold) count(n *notification) *counter {
 	o, ok := h.owners[n.Tid]
 	if !ok {
 		if len(h.owners) >= maxCounts {
@@ -110,12 +120,13 @@ func (h *hold) count(n *notification) {
 			c = h.counts[k]
 		}
 		if c == nil {
-			c = &CallCount{Call: callOf(n.Arch, uint32(n.Nr)), Pid: o.pid, Comm: o.comm}
+			c = &counter{CallCount: CallCount{Call: callOf(n.Arch, uint32(n.Nr)), Pid: o.pid, Comm: o.comm}}
 			h.counts[k] = c
 		}
 	}
 	c.Count++
 	c.Last = time.Now()
+	return c
 }
 
 func callOf(arch, nr uint32) policy.Call {
@@ -170,9 +181,14 @@ func (h *hold) enter(m Mode, why string) {
 	}
 	h.turn++
 	h.until = time.Time{}
-	if h.mode != m || why != "" {
-		h.mode, h.since, h.why = m, time.Now(), why
-		h.log.note(m, why)
+	if h.mode == m && why == "" {
+		return
+	}
+	denied := h.mode.denies()
+	h.mode, h.since, h.why = m, time.Now(), why
+	h.log.note(m, why)
+	if m.denies() && !denied {
+		h.watchDeaths()
 	}
 }
 
@@ -186,9 +202,9 @@ func (h *hold) status() Status {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := Status{Name: h.config.Name, Pid: h.pid, Keeper: os.Getpid(), Mode: h.mode, Notified: h.notified,
-		Denied: h.denied, Since: h.since, Until: h.until, Why: h.why, Alive: h.ears.alive()}
+		Denied: h.denied, Since: h.since, Until: h.until, Why: h.why, Watchdog: h.watchdog, Alive: h.ears.alive()}
 	for _, c := range h.counts {
-		s.ByCall = append(s.ByCall, *c)
+		s.ByCall = append(s.ByCall, c.CallCount)
 	}
 	slices.SortFunc(s.ByCall, func(a, b CallCount) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), a.Call.Compare(b.Call), cmp.Compare(a.Pid, b.Pid))

@@ -93,6 +93,7 @@ func keep(ctx context.Context, c Config, say func(progress)) error {
 		}
 		return nil
 	case errors.Is(err, errEnded), errors.Is(err, os.ErrClosed):
+		h.settle()
 		h.log.note(h.status().Mode, "the target has ended")
 		r.removeCgroup(cgroupGoes)
 		removeRecord(c.Dir, c.Name) // the last: who waits for us reads it
@@ -143,6 +144,8 @@ func (h *hold) handle(q request) (r reply, last bool) {
 		r.Err = errText(h.keep())
 	case "allow":
 		h.set(Allow)
+	case "watch", "unwatch":
+		h.guard(q.Op == "watch")
 	case "narrow":
 		r.Narrow = h.config.Narrow
 	case "sealed":

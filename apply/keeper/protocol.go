@@ -59,6 +59,7 @@ type Status struct {
 	Alive    bool        // some process of the target lives
 	Since    time.Time   // of the mode
 	Until    time.Time   // removed calls are allowed again then, unless that is kept; zero: they are not
+	Watchdog bool        // it undoes a denial that goes badly
 	Why      string      // the keeper itself entered the mode, for this reason; "": somebody told it to
 }
 
@@ -80,7 +81,7 @@ type progress struct {
 
 // request and reply are one line of JSON each.
 type request struct {
-	Op     string        // "status", "deny", "keep", "allow", "narrow", "sealed", "end"
+	Op     string        // "status", "deny", "keep", "allow", "watch", "unwatch", "narrow", "sealed", "end"
 	Within time.Duration `json:",omitempty"` // deny: to be kept within; 0: for good
 }
 

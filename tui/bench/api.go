@@ -149,6 +149,8 @@ type Work interface {
 	// became of us; 0: it does not.
 	CrossSplit(within time.Duration) error
 	KeepHold() error
+	// Guard switches the keeper's watchdog, which undoes what goes badly.
+	Guard(on bool) error
 	UndoHold() error // removed calls are allowed again
 	// Seal makes a hold permanent and proves it.
 	Seal(ctx context.Context) (apply.Proof, error)

@@ -132,6 +132,20 @@ func (w *live) CrossSplit(within time.Duration) error {
 
 // KeepHold implements Work.
 func (w *live) KeepHold() error {
+	return w.tellHold("keep", (*apply.Hold).Keep, "removed calls stay denied")
+}
+
+// Guard implements Work.
+func (w *live) Guard(on bool) error {
+	said := "off: nothing but the time undoes what goes badly"
+	if on {
+		said = "on"
+	}
+	return w.tellHold("watchdog", func(h *apply.Hold) error { return h.Guard(on) }, said)
+}
+
+// tellHold has the keeper do what changes nothing of what is applied.
+func (w *live) tellHold(kind string, do func(*apply.Hold) error, said string) error {
 	if err := w.changeable(); err != nil {
 		return err
 	}
@@ -139,8 +153,8 @@ func (w *live) KeepHold() error {
 	if err != nil {
 		return err
 	}
-	err = hold.Keep()
-	w.tried("keep", err, "removed calls stay denied")
+	err = do(hold)
+	w.tried(kind, err, said)
 	return err
 }
 
