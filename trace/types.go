@@ -27,10 +27,11 @@ const (
 func abiOf(i int) ABI { return abis[min(i, len(abis)-1)] }
 
 // Row is the exact count of one call in one epoch. First and Last are
-// CLOCK_MONOTONIC nanoseconds. First is exact. Last is never too early, and at
-// most a Tick too late: it is the end of the tick of the last use, or First if
-// there was one use. So a call that was used after T has Last > T, always; one
-// that was not has Last <= T if T is itself a Last, or the end of an epoch.
+// CLOCK_MONOTONIC nanoseconds. First is exact. Last is never too early, and as a
+// rule at most a Tick too late: it is the end of the tick of the last use, or First
+// if there was one use. A tick is longer when this process has to wait for its turn.
+// So a call that was used after T has Last > T, always; one that was not has
+// Last <= T if T is itself a Last, or the end of an epoch.
 type Row struct {
 	Group       Group
 	ABI         ABI
