@@ -55,7 +55,11 @@ func (s *settings) verifySession(path string, sess *session.Session) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(s.out, "%s: %d calls allowed, %d asked for, %d instructions\n", f.name, f.spec.Allow.Len(), f.spec.Notify.Minus(f.spec.Allow).Len(), len(compiled.Insns))
+		under := ""
+		if n := f.spec.Conditional().Len(); n > 0 {
+			under = fmt.Sprintf(", %d under conditions", n)
+		}
+		fmt.Fprintf(s.out, "%s: %d calls allowed%s, %d asked for, %d instructions\n", f.name, f.spec.Allow.Len(), under, f.spec.Notify.Minus(f.spec.Allow).Len(), len(compiled.Insns))
 		if err := s.proved(v); err != nil {
 			return err
 		}

@@ -33,7 +33,11 @@ func Write(w io.Writer, format string, p policy.Policy, o Options) (warnings []s
 		return nil, err
 	}
 	profile.phase = o.Phase.String()
-	return WriteProfile(w, format, profile)
+	warnings, err = WriteProfile(w, format, profile)
+	if _, without := conditions(p, o); err == nil && without.Len() > 0 {
+		warnings = append(warnings, fmt.Sprintf("conditions on %s are left out: container runtimes make these calls under the filter, before the program starts", without))
+	}
+	return warnings, err
 }
 
 // allowed returns what the options pick from the policy.

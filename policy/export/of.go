@@ -10,13 +10,15 @@ import (
 // Of returns the profile of a policy: what the options pick is allowed, calls that
 // a program should think the kernel lacks fail with ENOSYS, all else with EPERM.
 // Names that are too new for an engine's libseccomp are ignored there: such calls
-// stay denied.
+// stay denied. Conditions on calls that container runtimes make are left out with
+// Options.Runtime.
 func Of(p policy.Policy, o Options) (Profile, error) {
 	set, err := allowed(p, o)
 	if err != nil {
 		return Profile{}, err
 	}
-	out := ofSet(set)
+	when, _ := conditions(p, o)
+	out := ofSet(set, when)
 	for c := range set.All() {
 		if why := reasons(p, c, o.Runtime && RuntimeCalls().Has(c)); why != "" {
 			if out.notes == nil {
@@ -28,20 +30,65 @@ func Of(p policy.Policy, o Options) (Profile, error) {
 	return out, nil
 }
 
-// ofSet returns the profile that allows a set.
-func ofSet(set policy.Set) Profile {
+// conditions returns the rules under which the options' filter allows calls, and
+// the calls that have conditions and are allowed without.
+func conditions(p policy.Policy, o Options) (when []policy.Rule, without policy.Set) {
+	spec := p.WideSpec()
+	if o.Phase == policy.Run {
+		spec = p.NarrowSpec()
+	}
+	if o.Runtime {
+		var calls []policy.Call
+		for c := range spec.Conditional().Intersect(RuntimeCalls()).All() {
+			if !startsUnder(spec, c) {
+				calls = append(calls, c)
+			}
+		}
+		without = policy.NewSet(calls...)
+	}
+	for _, r := range spec.When {
+		if !without.Has(r.Call) {
+			when = append(when, r)
+		}
+	}
+	return when, without
+}
+
+// runtimeArgs are the arguments with which container runtimes make calls that
+// conditions are commonly about: threads of Go and of C, and memory without code.
+var runtimeArgs = map[string][]policy.Args{
+	"clone":    {{0x50f00}, {0x3d0f00}},
+	"mmap":     {{2: 0}, {2: 1}, {2: 3}},
+	"mprotect": {{2: 0}, {2: 1}, {2: 3}},
+}
+
+// startsUnder reports whether runtimes get by with a call under its conditions.
+func startsUnder(s policy.Spec, c policy.Call) bool {
+	list := runtimeArgs[c.Name()]
+	return len(list) > 0 && !slices.ContainsFunc(list, func(a policy.Args) bool { return !s.Answer(c, a).Allows() })
+}
+
+// ofSet returns the profile that allows a set, those calls that rules are about
+// under their conditions alone.
+func ofSet(set policy.Set, when []policy.Rule) Profile {
+	conditional := policy.Spec{When: when}.Conditional()
 	out := Profile{Default: policy.ActErrno | 1, Newer: enosys, Arches: []string{string(architectures[policy.Native()])}}
 	var names []string
 	alone := set.Of(policy.Native()).Len() == set.Len()
-	for c := range set.All() {
-		if name := c.String(); alone {
-			names = append(names, name)
-		} else { // so that a name is about no other ABI
-			names = append(names, abiName(c))
+	nameOf := func(c policy.Call) string {
+		if alone {
+			return c.String()
 		}
+		return abiName(c) // so that a name is about no other ABI
+	}
+	for c := range set.Minus(conditional).All() {
+		names = append(names, nameOf(c))
 	}
 	slices.Sort(names)
 	out.Rules = []Rule{{Names: names, Action: policy.ActAllow}}
+	for _, r := range when {
+		out.Rules = append(out.Rules, Rule{Names: []string{nameOf(r.Call)}, Action: r.Action, When: r.When})
+	}
 	for _, abi := range []policy.ABI{policy.X86_64, policy.I386, policy.X32, policy.ARM64} {
 		if abi != policy.Native() && set.Of(abi).Len() > 0 {
 			out.Arches = append(out.Arches, string(architectures[abi]))
