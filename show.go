@@ -85,7 +85,14 @@ func showSession(w io.Writer, s *session.Session, calls bool) error {
 		if u.Count > 0 {
 			first, last = u.First.Round(time.Millisecond).String(), u.Last.Round(time.Millisecond).String()
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", e.Call, yes(e.Boot), run, u.Count, first, last, why(e))
+		boot := yes(e.Boot)
+		if e.Boot && p.When(policy.Boot, e.Call) != nil {
+			boot = "if"
+		}
+		if has && e.Run && p.When(policy.Run, e.Call) != nil {
+			run = "if"
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", e.Call, boot, run, u.Count, first, last, why(e))
 	}
 	return tw.Flush()
 }
@@ -100,6 +107,9 @@ func yes(b bool) string {
 // why names the origins of an entry.
 func why(e policy.Entry) string {
 	var out []string
+	for _, c := range e.Conditions {
+		out = append(out, fmt.Sprintf("%s only if %s (%s)", c.Phase, c, printable(string(c.Origin))))
+	}
 	for _, r := range e.Why {
 		text := string(r.Origin)
 		if r.Origin != policy.OriginEssential {
@@ -126,6 +136,11 @@ func showJSON(w io.Writer, s *session.Session) error {
 		Runs    int    `json:"runs"` // of a merged session: how many saw it
 		OfRuns  int    `json:"of_runs"`
 	}
+	type condition struct {
+		Phase string   `json:"phase"`
+		Any   []string `json:"any"` // one of these has to hold
+		From  string   `json:"from"`
+	}
 	type call struct {
 		Call      string   `json:"call"`
 		Boot      bool     `json:"boot"`
@@ -136,6 +151,8 @@ func showJSON(w io.Writer, s *session.Session) error {
 		LastSecs  *float64 `json:"last_seconds"`
 		Why       string   `json:"why"`
 		Seen      []seen   `json:"seen"`
+		// Of a call that boot or run allows under conditions alone.
+		Conditions []condition `json:"conditions"`
 	}
 	p, sp, has := cut(s)
 	missing := s.Missing()
@@ -172,6 +189,14 @@ func showJSON(w io.Writer, s *session.Session) error {
 			c.Seen = append(c.Seen, seen{ph.String(), u.Count, u.Earlier, u.Runs, u.OfRuns})
 		}
 		c.Seen = list(c.Seen)
+		c.Conditions = []condition{}
+		for _, x := range e.Conditions {
+			var lists []string
+			for _, all := range x.When {
+				lists = append(lists, policy.ConditionsText([][]policy.Condition{all}))
+			}
+			c.Conditions = append(c.Conditions, condition{x.Phase.String(), lists, string(x.Origin)})
+		}
 		if u.Count > 0 {
 			first, last := u.First.Seconds(), u.Last.Seconds()
 			c.FirstSecs, c.LastSecs = &first, &last

@@ -139,3 +139,50 @@ func TestFullStandardOutput(t *testing.T) {
 		}
 	}
 }
+
+// Calls with conditions are shown as such, to people and to programs.
+func TestShowConditions(t *testing.T) {
+	path := plainFile(t, true)
+	a, w, _, err := session.OpenAppend(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.AddEdit(policy.Edit{Op: policy.OpCondition, Call: policy.Call{Nr: 9}, Phase: policy.Run, From: policy.OriginObserved,
+		When: [][]policy.Condition{{{Arg: 2, Op: policy.MaskedEqual, Mask: 4}}}})
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := said(t, 0, "show", path)
+	if ok, _ := regexp.MatchString(`mmap +yes +if .*run only if arg2 & 0x4 == 0x0 \(observed\)`, text); !ok {
+		t.Errorf("got %s", text)
+	}
+	text, _ = said(t, 0, "show", "--json", path)
+	var x struct {
+		Calls []struct {
+			Call       string
+			Conditions []struct {
+				Phase, From string
+				Any         []string
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &x); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range x.Calls {
+		if (c.Call == "mmap") != (len(c.Conditions) == 1) || c.Conditions == nil {
+			t.Errorf("%s: %+v", c.Call, c.Conditions)
+		}
+		if c.Call == "mmap" && (c.Conditions[0].Phase != "run" || c.Conditions[0].From != "observed" || c.Conditions[0].Any[0] != "arg2 & 0x4 == 0x0") {
+			t.Errorf("got %+v", c.Conditions[0])
+		}
+	}
+	text, _ = said(t, 0, "verify", path)
+	if !strings.Contains(text, "1 under conditions") {
+		t.Errorf("got %s", text)
+	}
+	text, _ = said(t, 0, "rehearse", path)
+	if !strings.Contains(text, "unjudged  mmap") {
+		t.Errorf("got %s", text)
+	}
+}

@@ -41,9 +41,11 @@ func (m *model) doSets(a action) tea.Cmd {
 		if r, ok := m.sets.chosen(m.snap); ok {
 			first, sampled := m.work.Session().FirstSample(r.Call)
 			lines := append(does(r.Call), explain(m.snap, r.Entry, first, sampled)...)
+			x := explainedOf(m.work.Session(), m.snap, r.Entry, nil)
 			lines = append(lines, called(m.work.Session(), r.Call, m.snap)...)
-			lines = append(lines, about(r.Call)...)
-			m.open(&notice{title: r.Call.String(), lines: lines}, false)
+			lines = append(lines, proposedLines(x.proposal)...)
+			x.lines = append(lines, about(r.Call)...)
+			m.open(x, false)
 		}
 	case actWho:
 		return m.switchWho()

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -184,6 +185,15 @@ func drifted(n *snapshot) []line {
 	if less := in.Minus(now); less.Len() > 0 {
 		out = append(out, say(warn, "On the sets run does not allow, as this filter does: %s", listed(sortedNames(less), 20)))
 	}
+	var other []string
+	for c := range in.Intersect(now).All() {
+		if !reflect.DeepEqual(n.inPlace().When(policy.Run, c), n.policy.When(policy.Run, c)) {
+			other = append(other, c.String())
+		}
+	}
+	if other != nil {
+		out = append(out, say(warn, "On the sets the conditions on these are others than in this filter: %s", listed(other, 20)))
+	}
 	if out != nil {
 		out = append(out, say(plainLine, "  remedy: a filter stays as it was made; boot the target again to use the sets as they are now"))
 	}
@@ -213,6 +223,9 @@ func rehearsed(r session.Rehearsal, whole bool) []line {
 			text += ", and a thread sleeps in it"
 		}
 		out = append(out, say(bad, "  ! %-18s in %-4s %s", d.Call.String(), d.Phase, text))
+		for _, v := range d.Refused {
+			out = append(out, say(bad, "      the condition refuses %s, %s in all", v, plural(int(v.Count), "time")))
+		}
 		if whole {
 			out = append(out, deniedDetail(d)...)
 		}
@@ -223,6 +236,9 @@ func rehearsed(r session.Rehearsal, whole bool) []line {
 	if len(later) > 0 {
 		out = append(out, say(warn, "What entered later (docker exec, probes) used %s outside run: %s. An injection does not reach such processes; a hold or an exported run profile denies them.",
 			plural(len(later), "call"), listed(names(later), 12)))
+	}
+	if len(r.Unjudged) > 0 {
+		out = append(out, say(warn, "Not judged, for the arguments that their conditions look at were not recorded: %s", listed(names(r.Unjudged), 12)))
 	}
 	if whole && len(r.Idle) > 0 {
 		out = append(out, say(dimLine, "Run allows, and nothing used after boot: %s", listed(names(r.Idle), 12)))

@@ -243,11 +243,11 @@ func setHead(w int) string {
 // for what is allowed there by hand or as essential.
 func setText(d *draw, r setRow, w int, split bool) string {
 	call, c, f, l, risk, rest := setCols(w)
-	run := verdictWord(r.Run, edited(r.Entry, policy.Run))
+	boot, run := verdictOf(r.Entry, policy.Boot, r.Boot), verdictOf(r.Entry, policy.Run, r.Run)
 	if !split && !r.Run && !r.Edited {
 		run = fit("?", 5)
 	}
-	s := fit(short(r.Call.String(), call, d.dots), call) + " " + verdictWord(r.Boot, edited(r.Entry, policy.Boot)) + run
+	s := fit(short(r.Call.String(), call, d.dots), call) + " " + boot + run
 	at := func(t time.Duration) string {
 		if !r.seen {
 			return fitRight("-", 10)
@@ -270,6 +270,17 @@ func setText(d *draw, r setRow, w int, split bool) string {
 		s += " " + short(d.clean(why(r.Entry)), rest, d.dots)
 	}
 	return s
+}
+
+// verdictOf writes whether a phase may make the call of an entry: "if" under a
+// condition.
+func verdictOf(e policy.Entry, ph policy.Phase, may bool) string {
+	for _, c := range e.Conditions {
+		if may && (c.Phase == ph || c.Phase == policy.Boot) {
+			return fit("if", 5)
+		}
+	}
+	return verdictWord(may, edited(e, ph))
 }
 
 // verdictWord writes whether a phase may call, with a star for a hand edit.
@@ -309,6 +320,9 @@ func why(e policy.Entry) string {
 	if hand != "" {
 		out = append([]string{hand}, out...)
 	}
+	if text := conditionsWord(e); text != "" {
+		out = append([]string{text}, out...)
+	}
 	if seen := e.SeenIn(); seen != "" {
 		out = append([]string{seen}, out...)
 	}
@@ -338,6 +352,7 @@ func explain(n *snapshot, e policy.Entry, first session.Sample, sampled bool) []
 			out = append(out, say(plainLine, "%s", text))
 		}
 	}
+	out = append(out, conditionLines(e)...)
 	for _, r := range e.Why {
 		from := string(r.Origin)
 		if r.Origin != policy.OriginEssential {

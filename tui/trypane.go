@@ -37,7 +37,7 @@ func (p *tryPane) lines(n *snapshot, reloaded string) []line {
 	}
 	out = append(out, holdLines(n)...)
 	if s.DryRun {
-		out = append(out, dryRunLines(s)...)
+		out = append(append(out, dryRunLines(s)...), notJudged(n.policy)...)
 	} else if s.Mode == bench.Live && !s.Ended {
 		out = append(out, say(dimLine, "Dry run is off: d judges the live target against the run set; nothing is denied."))
 	}
