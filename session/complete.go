@@ -94,7 +94,8 @@ func (m Missing) Sentences() []string {
 			out = append(out, fmt.Sprintf(format, args...))
 		}
 	}
-	say(m.Damage.Any(), "this session is damaged: %v: its sets, and a profile made of them, may lack calls", m.Damage)
+	say(m.Damage.Sets, "this session is damaged: %v: its sets, and a profile made of them, may lack calls", m.Damage)
+	say(m.Damage.Any() && !m.Damage.Sets, "this session is damaged: %v; no set is made of that", m.Damage)
 	say(!m.Damage.Any() && m.Damage.Unclosed, "%v", m.Damage)
 	say(m.Empty, "nothing was recorded")
 	for _, text := range m.RunNotes {

@@ -15,6 +15,9 @@ type Damage struct {
 	Places int    `json:"places"`
 	Cut    bool   `json:"cut"`
 	Held   string `json:"held"`
+	// Sets is set when something of what sets are made of may have been lost. It
+	// is not when all that was lost is known to be of other kinds.
+	Sets bool `json:"sets"`
 	// Time is how much of the recording is missing where something was lost,
 	// but for what came last. Which times these are, the gaps tell.
 	Time time.Duration `json:"nanoseconds"`
@@ -75,6 +78,13 @@ var kindNames = map[frameKind]string{
 
 // kindSet is a set of the kinds of frames whose names are known.
 type kindSet uint64
+
+// outOfSets are the kinds of frames that no set is made of.
+const outOfSets kindSet = 1<<kindTrial | 1<<kindSample | 1<<kindEnd | 1<<kindArguments | 1<<kindProcesses | 1<<kindVisits
+
+// inSets reports whether something of sets may be among what was lost; of what is
+// not known, it may.
+func (s kindSet) inSets() bool { return s == 0 || s&^outOfSets != 0 }
 
 func (s kindSet) with(k frameKind) kindSet {
 	if _, ok := kindNames[k]; ok {

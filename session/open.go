@@ -163,7 +163,10 @@ func (l *loader) finish(sc *scanner, size int64) {
 		l.damage.Bytes += b.to - b.from
 		l.damage.Cut = b.to == size
 		held |= b.held
+		l.damage.Sets = l.damage.Sets || b.held.inSets()
 	}
+	d := &l.damage
+	d.Sets = d.Sets || d.Cut || d.Time > 0 || d.NewerFrames > 0 || d.GaveUp
 	l.damage.Held = held.String()
 	l.damage.Unclosed = !l.ended
 }
@@ -185,6 +188,7 @@ func (l *loader) frame(kind frameKind, version byte, body []byte) bool {
 	}
 	if err != nil {
 		l.damage.BadFrames++
+		l.damage.Sets = l.damage.Sets || kindSet(1<<kind).inSets()
 		l.torn = true
 		return true
 	}
