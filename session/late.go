@@ -23,11 +23,13 @@ type Late struct {
 	Comm string
 }
 
-// Late returns the calls that came late in run, in the order of time.
+// Late returns the calls that came late in run, in the order of time. Of a program
+// whose start was not seen there are none: what is new to the recording may not be
+// new to the program.
 func (s *Session) Late(sp Split) []Late {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if sp.At <= 0 { // boot was not seen: everything would be new
+	if sp.At <= 0 || !s.meta.StartSeen { // what came before was not seen: everything would be new
 		return nil
 	}
 	t, spans := &s.table, s.runSpans(sp)

@@ -380,4 +380,8 @@ func TestLate(t *testing.T) {
 	if got := s.Late(Split{At: 0}); got != nil {
 		t.Errorf("without a boot %+v", got)
 	}
+	s.SetMeta(Meta{})
+	if got := s.Late(Split{At: 5 * sec}); got != nil {
+		t.Errorf("of a program whose start was not seen %+v", got)
+	}
 }

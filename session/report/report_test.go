@@ -33,7 +33,7 @@ func sample(t testing.TB, name string) *session.Session {
 		return c
 	}
 	s := session.New(session.Meta{
-		Target: session.Target{Engine: "docker", Name: name, Image: name, Command: name, ID: name}, Kernel: name, Host: name, Tool: name,
+		Target: session.Target{Engine: "docker", Name: name, Image: name, Command: name, ID: name}, Kernel: name, Host: name, Tool: name, StartSeen: true,
 		Start: time.Unix(1_700_000_000, 0), Base: 7,
 	})
 	const sec = time.Second
@@ -136,7 +136,7 @@ func TestPageStandsAlone(t *testing.T) {
 	for _, format := range Formats() {
 		text := written(t, format, sample(t, "web"))
 		for _, want := range []string{"Timeline", "The split", "Phases", "Removed at the split, and why it matters", "CVE-", "Is it complete?",
-			"the start was not seen", "Edits by hand", "allow kill in run", "leave-out stop", "Tried and applied", "inject", "failed", "All calls", "futex"} {
+			"1 gap in which nothing was recorded", "late in run", "Edits by hand", "allow kill in run", "leave-out stop", "Tried and applied", "inject", "failed", "All calls", "futex"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s does not say %q", format, want)
 			}
