@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"speaker/policy"
 	"speaker/session"
 )
@@ -22,10 +24,12 @@ func showSplit(w io.Writer, s *session.Session, sp session.Split) {
 		fmt.Fprintf(w, "          %s %s\n", sign, printable(e.Text))
 	}
 	c := s.Cost(sp)
-	fmt.Fprintf(w, "cost      run may call %d: %s\n", c.Run.Len(), strings.Join(callNames(c.Run.Calls()), ", "))
+	text := fmt.Sprintf("run may call %d: %s", c.Run.Len(), strings.Join(callNames(c.Run.Calls()), ", "))
+	fmt.Fprintf(w, "cost      %s\n", indented(text))
 	for _, x := range []*session.Elsewhere{c.Before, c.After} {
 		if x != nil {
-			fmt.Fprintf(w, "          %d at %s (%s)%s\n", x.Run, x.At.Round(time.Millisecond), printable(x.What), change(x))
+			text := fmt.Sprintf("%d at %s (%s)%s", x.Run, x.At.Round(time.Millisecond), printable(x.What), change(x))
+			fmt.Fprintf(w, "          %s\n", indented(text))
 		}
 	}
 	if s.Length() == 0 { // it is merged: each of its recordings has run apart
@@ -37,6 +41,12 @@ func showSplit(w io.Writer, s *session.Session, sp session.Split) {
 	l := s.Learning(sp)
 	fmt.Fprintf(w, "learning  %d calls in %s of run, %d of them on one occasion, %d on two\n", l.Known, l.Length.Round(time.Second), l.Once, l.Twice)
 	fmt.Fprintf(w, "          %s\n", l)
+}
+
+// indented breaks a long text into lines for a terminal of 80 columns, below the
+// first of which the others stand as wide as its heading is.
+func indented(text string) string {
+	return strings.ReplaceAll(ansi.WordwrapWc(text, 70, ""), "\n", "\n          ")
 }
 
 // callNames are the names of some calls, sorted.

@@ -50,7 +50,7 @@ func TestShowTellsWhatTheSplitMeans(t *testing.T) {
 	path := lateFile(t, session.Split{At: 2500 * time.Millisecond, By: "user"})
 	out, _ := said(t, 0, "show", path)
 	for _, line := range []string{
-		"\ncost      run may call 6: exit, exit_group, read, rename, restart_syscall, rt_sigreturn\n",
+		"\ncost      run may call 6: exit, exit_group, read, rename, restart_syscall,\n          rt_sigreturn\n",
 		"\n          6 at 2.1s (new read)\n          5 at 15.1s (new rename), without: rename\n",
 		"\nnew       in run: rename at 15.10 s, by we?[2Jb (pid 9)\n",
 		"\nlearning  2 calls in 28s of run, 1 of them on one occasion, 0 on two\n",

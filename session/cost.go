@@ -72,6 +72,10 @@ func Next(places []Place, at time.Duration, forward bool) (Place, bool) {
 	return Place{}, false
 }
 
+// Fits reports whether the split can be moved to a time: not to its stop, or
+// beyond. Snap's two ticks are left between them.
+func (sp Split) Fits(at time.Duration) bool { return sp.Stop == 0 || at+2*trace.Tick < sp.Stop }
+
 // Elsewhere is what a split would cost at another place: the calls that run would
 // then have besides, and those that it would lack.
 type Elsewhere struct {
@@ -93,7 +97,7 @@ func (s *Session) Cost(sp Split) Cost {
 	c := Cost{Run: s.Policy(sp).Narrow()}
 	at := func(forward bool) *Elsewhere {
 		p, ok := Next(places, sp.At, forward)
-		if !ok {
+		if !ok || !sp.Fits(p.At) {
 			return nil
 		}
 		there := sp

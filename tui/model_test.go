@@ -192,6 +192,37 @@ func TestSplitAndStopMarkByEveryKey(t *testing.T) {
 	d.whole()
 }
 
+// The split stops before the stop mark, whatever moves it there: the stop stays.
+func TestTheSplitStaysBeforeTheStop(t *testing.T) {
+	d, w := openDemo(t)
+	stop := 6 * time.Second
+	w.s.AddMark(session.Mark{At: stop, Kind: session.MarkStop})
+	w.s.AddSplit(session.Split{At: 5900 * time.Millisecond, Stop: stop, By: "user"})
+	d.tick(10)
+	d.keys("t", "n")
+	d.wants("6.000s is not before the stop mark at 6.000s")
+	d.keys("4", "g")
+	for range 40 {
+		if x, ok := d.m.marks.chosen(d.m.snap); !ok || x.at > stop {
+			break
+		}
+		d.keys("j")
+	}
+	d.keys("enter")
+	d.wants("is not before the stop mark at 6.000s")
+	d.keys("t")
+	for range 300 {
+		d.send(press("]"))
+	}
+	d.tick(10)
+	if sp, _ := w.s.Split(); sp.Stop != stop || sp.At >= stop || sp.At < 5900*time.Millisecond {
+		t.Errorf("the split is at %v, and the stop at %v", sp.At, sp.Stop)
+	}
+	if c := w.s.Cost(session.Split{At: 5900 * time.Millisecond, Stop: stop}); c.After != nil {
+		t.Errorf("what it costs at %v, behind the stop, is told", c.After.At)
+	}
+}
+
 func TestEscLeavesAMovedSplit(t *testing.T) {
 	d, w := openDemo(t)
 	d.keys("a")

@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"speaker/session"
+	"speaker/trace"
 )
 
 // settle is how long a moved split rests before it is put on the session, so
@@ -57,7 +58,7 @@ func (m *model) doSplit(a action) tea.Cmd {
 		m.open(&notice{title: "The split", lines: costText(n)}, false)
 	case actSplitHere:
 		if x, ok := m.marks.chosen(n); ok {
-			m.put(splitMarker, x.at)
+			m.putSplit(x.at)
 		}
 	}
 	return nil
@@ -106,10 +107,10 @@ func (m *model) stopGuess() time.Duration {
 func (m *model) put(k marker, at time.Duration) {
 	sp, length := m.current(), m.snap.length
 	if k == splitMarker {
-		sp.At = min(max(at, 0), length)
-		if sp.Stop != 0 && sp.Stop <= sp.At {
-			sp.Stop = 0
+		if !sp.Fits(at) {
+			at = sp.Stop - 3*trace.Tick
 		}
+		sp.At = min(max(at, 0), length)
 	} else if sp.Stop = max(at, sp.At+time.Millisecond); sp.Stop >= length {
 		sp.Stop = 0
 	}
@@ -135,7 +136,21 @@ func (m *model) snapTo(forward bool) {
 		m.say(plainLine, "no mark there")
 		return
 	}
-	m.put(m.chosen, p.At)
+	if m.chosen == splitMarker {
+		m.putSplit(p.At)
+		return
+	}
+	m.put(stopMarker, p.At)
+}
+
+// putSplit moves the split to something that happened, if that is before the stop
+// mark: who asked for it does not want it just before.
+func (m *model) putSplit(at time.Duration) {
+	if sp := m.current(); !sp.Fits(at) {
+		m.say(plainLine, fmt.Sprintf("%s is not before the stop mark at %s: } moves that", offset(at), offset(sp.Stop)))
+		return
+	}
+	m.put(splitMarker, at)
 }
 
 // commit puts a moved split on the session.

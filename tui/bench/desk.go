@@ -97,7 +97,10 @@ func (d *desk) SetSplit(at, stop time.Duration) error {
 		d.sess.AddSplit(old)
 		return nil
 	}
-	sp := session.Split{At: d.sess.Snap(at), Stop: stop, How: "set by hand", By: byUser}
+	sp := session.Split{At: at, Stop: stop, How: "set by hand", By: byUser}
+	if at := d.sess.Snap(at); stop == 0 || at < stop {
+		sp.At = at
+	}
 	sp.Evidence = d.sess.Weigh(sp)
 	d.sess.AddSplit(sp)
 	return nil
