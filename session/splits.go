@@ -106,7 +106,7 @@ func (s *Session) stepSplit(step splitStep, sp Split) bool {
 }
 
 // resolve places the current split if it waits and what its rule waits for has
-// happened. A file tells itself when that was.
+// happened, and keeps what it says of that. A file tells itself when that was.
 func (s *Session) resolve() {
 	old := s.split(0)
 	if s.loading || !old.Waits {
@@ -116,7 +116,7 @@ func (s *Session) resolve() {
 	if err != nil {
 		return // of a newer version: it stays unplaced
 	}
-	if sp, ok := s.place(r); ok {
+	if sp, ok := s.place(r); ok || sp.How != old.How {
 		sp.By = old.By
 		s.stepSplit(splitAmend, sp)
 	}
@@ -139,7 +139,7 @@ func (s *Session) place(r Rule) (Split, bool) {
 	}
 	// What lies behind a split moves it, by two ticks at most, see Snap.
 	if at += r.Delay; at+2*trace.Tick > s.table.length() {
-		sp.How = fmt.Sprintf("pinned: %v is at %s, and the recording is %s long", r, seconds(at), seconds(s.table.length()))
+		sp.How = fmt.Sprintf("pinned: %v is at %s, which the recording has not come to", r, seconds(at))
 		return sp, false
 	}
 	sp.At, sp.Waits, sp.How = s.snap(at), false, fmt.Sprintf("pinned to %v", r)

@@ -131,7 +131,7 @@ func TestPlace(t *testing.T) {
 			t.Errorf("%s: %s", text, sp.How)
 		}
 	}
-	if sp, _ := s.Place(mustRule(t, "9s after listen-wait")); !strings.Contains(sp.How, "2.10 s") && !strings.Contains(sp.How, "is at 11.10 s, and the recording is 10.00 s long") {
+	if sp, _ := s.Place(mustRule(t, "9s after listen-wait")); !strings.Contains(sp.How, "2.10 s") && !strings.Contains(sp.How, "is at 11.10 s, which the recording has not come to") {
 		t.Error(sp.How)
 	}
 	sp, _ := s.Place(mustRule(t, "2.5s"))
@@ -177,6 +177,9 @@ func TestPinnedSplitWaits(t *testing.T) {
 	grow(t, s, 7*sec)
 	if _, ok := s.Split(); ok {
 		t.Fatal("placed before the delay was over")
+	}
+	if sp := s.Splits()[0]; sp.How != "pinned: 2s after ready 80 is at 7.00 s, which the recording has not come to" {
+		t.Fatal(sp.How)
 	}
 	grow(t, s, 8*sec)
 	s.AddMark(Mark{At: 2 * sec, Kind: MarkReady, Text: "tcp 127.0.0.1:80 answers"}) // too late to count

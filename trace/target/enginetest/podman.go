@@ -1,10 +1,12 @@
 package enginetest
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -61,21 +63,42 @@ func (p *Podman) cgroups(t *testing.T) {
 	pure := uint32(st.Type) == unix.CGROUP2_SUPER_MAGIC
 	_, err := os.Stat("/sys/fs/cgroup/unified")
 	hybrid := err == nil
-	in := func(script string) []string {
-		return []string{"unshare", "-m", "sh", "-c", script + ` && exec "$@"`, "sh"}
-	}
 	switch {
 	case p.V2 && pure:
 	case p.V2:
-		p.wrap = in("mount -t cgroup2 none /sys/fs/cgroup")
+		p.wrap = within(t, "mount -t cgroup2 none /sys/fs/cgroup")
 		// There is neither a pids controller nor the right to load what keeps
 		// devices away.
 		p.args = []string{"--pids-limit", "0", "--privileged"}
 	case pure:
 		t.Skip("no v1 hierarchy is mounted here")
 	case hybrid && p.Runtime == "crun":
-		p.wrap = in("umount /sys/fs/cgroup/unified")
+		p.wrap = within(t, "umount /sys/fs/cgroup/unified")
 	}
+}
+
+// within makes a mount namespace, prepared by a script, for as long as the test
+// lasts, and returns how a command is run in there. It is one for all commands:
+// Podman counts who mounted a container's files, and another namespace does not
+// have that mount.
+func within(t *testing.T, script string) []string {
+	t.Helper()
+	cmd := exec.Command("unshare", "-m", "sh", "-c", script+" && echo ready && exec sleep infinity")
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	if _, err := io.ReadFull(out, make([]byte, len("ready"))); err != nil {
+		t.Fatalf("no mount namespace: %v", err)
+	}
+	return []string{"nsenter", "-m", "-t", strconv.Itoa(cmd.Process.Pid)}
 }
 
 // Controller is the hierarchy of the containers' cgroups, as trace.Config has it.
