@@ -139,6 +139,9 @@ func ambiguous(name string, hits []Target, ref func(Target) string) error {
 			break
 		}
 		said := ref(t)
+		if same := slices.DeleteFunc(slices.Clone(hits), func(x Target) bool { return ref(x) != said }); len(same) > 1 && isID(t.ID) {
+			said = t.Engine + ":" + t.ID[:12] // of two engines of one kind, say
+		}
 		if t.Engine == "cri" {
 			said += " (" + t.Namespace + "/" + t.Name + ", " + t.State + ")"
 		}

@@ -89,6 +89,13 @@ func TestResolveContainers(t *testing.T) {
 	}
 }
 
+// Two engines of one kind may each have a container of that name: then its id tells.
+func TestAmbiguousTwins(t *testing.T) {
+	twin := func(id string) Target { return Target{Engine: "podman", Name: "web", ID: strings.Repeat(id, 32)} }
+	err := ambiguous("web", []Target{twin("a1"), twin("b2"), {Engine: "docker", Name: "web", ID: strings.Repeat("c3", 32)}}, Target.Ref)
+	expectError(t, err, `"web" is ambiguous: say which of podman:a1a1a1a1a1a1, podman:b2b2b2b2b2b2, docker:web`)
+}
+
 func TestMatches(t *testing.T) {
 	id := strings.Repeat("ab", 32)
 	for _, x := range []struct {
