@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ func TestLivesPodman(t *testing.T) {
 			p := enginetest.NeedPodman(t, x.runtime, x.v2)
 			lonely(t)
 			t.Setenv("CONTAINER_HOST", p.Serve(t))
-			const name = "st-lives"
+			name := fmt.Sprintf("st-lives-%d-%s-%v", os.Getpid(), x.runtime, x.v2) // what runs on the machine is found by its cgroup, too
 			p.Run(t, "run", "-d", "--name", name, image, "/few", "60")
 			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 			defer cancel()
