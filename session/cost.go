@@ -2,6 +2,7 @@ package session
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"speaker/policy"
@@ -35,7 +36,7 @@ func (s *Session) places() []Place {
 	var out []Place
 	for _, m := range f.marks {
 		if !slices.Contains(noPlace, m.Kind) {
-			out = append(out, Place{m.At, m.Kind + " " + m.Text})
+			out = append(out, Place{m.At, strings.TrimSpace(m.Kind + " " + m.Text)})
 		}
 	}
 	for i := 0; i < len(f.news); {

@@ -69,6 +69,13 @@ func (m *model) askReady() {
 	}
 	m.open(&form{title: "When is it ready?", yes: "Ask", note: note,
 		fields: []formField{{label: "probe", text: newInput(first)}, {label: "asked", choices: []string{onlyThis, alsoThis, noProbe}}},
+		check: func(v []string) error {
+			if v[1] == noProbe {
+				return nil
+			}
+			_, err := ready.ParseAll(v[:1])
+			return err
+		},
 		then: func(m *model, v []string) tea.Cmd {
 			list, ok := []string{v[0]}, "it is asked: "+v[0]
 			switch v[1] {

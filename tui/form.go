@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
 )
 
@@ -14,10 +15,13 @@ type form struct {
 	fields []formField
 	yes    string
 	then   func(m *model, values []string) tea.Cmd
+	// check, if any, says what is wrong with the values: then the form stays.
+	check func(values []string) error
 	// changed, if any, is called when a choice was made.
 	changed func(fields []formField, which int)
 
-	at int // the field in focus; len(fields) is the button
+	at    int    // the field in focus; len(fields) is the button
+	wrong string // what check said
 }
 
 // formField is a text, or one of some choices.
@@ -75,7 +79,8 @@ func (f *form) key(name, text string) answer {
 	return answer{}
 }
 
-// finish closes the form with its values. A form with an empty text stays.
+// finish closes the form with its values. A form with an empty text, or with what
+// its check does not take, stays.
 func (f *form) finish() answer {
 	var values []string
 	for i := range f.fields {
@@ -85,6 +90,12 @@ func (f *form) finish() answer {
 			return answer{}
 		}
 		values = append(values, v)
+	}
+	if f.check != nil {
+		if err := f.check(values); err != nil {
+			f.wrong = err.Error()
+			return answer{}
+		}
 	}
 	return answer{close: true, then: func(m *model) tea.Cmd { return f.then(m, values) }}
 }
@@ -115,9 +126,14 @@ func (f *form) draw(d *draw, w, h int) (string, []string, string) {
 			out = append(out, label+short(d.clean(x.text.String()), w-10, d.dots))
 		}
 	}
-	if f.note != "" && h > len(out) {
-		for _, l := range wrap(d.clean(f.note), w, "") {
-			out = append(out, d.dim.Render(l))
+	for _, x := range []struct {
+		text  string
+		style *lipgloss.Style
+	}{{f.wrong, &d.warn}, {f.note, &d.dim}} {
+		if x.text != "" && h > len(out) {
+			for _, l := range wrap(d.clean(x.text), w, "") {
+				out = append(out, x.style.Render(l))
+			}
 		}
 	}
 	if len(out) > h { // the field in focus stays

@@ -33,6 +33,7 @@ func (m *model) pinForm() *form {
 		note: "A time (2.5s), or an event, with a delay and words of it if you like: ready 80; 2s after listen-wait; 2nd exec nginx; call accept4. " +
 			"Events: " + strings.Join(session.RuleEvents(), " ") + ". The rule splits the next boot as well.",
 		fields: []formField{{label: "rule", text: newInput(m.snap.split.Rule)}},
+		check:  func(v []string) error { _, err := session.ParseRule(v[0]); return err },
 		then: func(m *model, v []string) tea.Cmd {
 			m.moved, m.stale = nil, true
 			return m.quick("pin the split", "pinned to "+v[0], func() error { return w.Pin(v[0]) })

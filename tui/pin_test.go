@@ -16,6 +16,11 @@ func TestPinAndUndoByKeys(t *testing.T) {
 	d.size(120, 40)
 	d.keys("a", "t", "p")
 	d.wants("Pin the split by a rule", "listen-wait")
+	for _, c := range "garbage 80" {
+		d.send(press(string(c)))
+	}
+	d.send(press("enter"))
+	d.wants("Pin the split by a rule", "garbage 80", `"garbage" is neither a time nor one of ready`)
 	d.send(press("esc"))
 	d.run(d.m.quick("pin", "", func() error { return w.Pin("ready 80") }))
 	d.tick(10)
