@@ -218,6 +218,9 @@ func TestTheSplitStaysBeforeTheStop(t *testing.T) {
 	if sp, _ := w.s.Split(); sp.Stop != stop || sp.At >= stop || sp.At < 5900*time.Millisecond {
 		t.Errorf("the split is at %v, and the stop at %v", sp.At, sp.Stop)
 	}
+	w.s.AddSplit(session.Split{At: stop - 300*time.Millisecond, Stop: stop})
+	d.tick(10)
+	d.wants("split 5.700s"+d.m.d.point, d.m.d.point+"stop 6.000s") // neither covers the other
 	if c := w.s.Cost(session.Split{At: 5900 * time.Millisecond, Stop: stop}); c.After != nil {
 		t.Errorf("what it costs at %v, behind the stop, is told", c.After.At)
 	}

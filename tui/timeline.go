@@ -246,6 +246,7 @@ func (d *draw) axis(n *snapshot, s strip, chosen marker, focused bool) {
 	from, to := offset(n.from), offset(n.to)
 	s.words(0, from, &d.dim)
 	s.words(len(s.text), to, &d.dim)
+	taken := [2]int{} // by the label before
 	label := func(at time.Duration, word string, style *lipgloss.Style, on bool) {
 		col := n.column(at)
 		if col < 0 {
@@ -256,11 +257,16 @@ func (d *draw) axis(n *snapshot, s strip, chosen marker, focused bool) {
 			style = &chosen
 		}
 		text := d.point + word + " " + offset(at)
-		if col+width(text) > len(s.text) { // the pointer stays below its marker
-			text = word + " " + offset(at) + d.point
-			col -= width(text) - 1
+		w := width(text)
+		free := func(col int) bool { return col >= 0 && col+w <= len(s.text) && (col >= taken[1] || col+w <= taken[0]) }
+		if left := col - w + 1; !free(col) && (free(left) || col+w > len(s.text)) { // the pointer stays below its marker
+			text, col = word+" "+offset(at)+d.point, left
 		}
-		if col < width(from)+1 { // half a time would be read as another
+		if !free(col) { // half a time would be read as another
+			s.words(taken[0], strings.Repeat(" ", taken[1]-taken[0]), nil)
+		}
+		taken = [2]int{max(0, col), max(0, col) + w}
+		if col < width(from)+1 { // nor the half of one of the ends
 			s.words(0, strings.Repeat(" ", width(from)), nil)
 		}
 		if col+width(text) > len(s.text)-width(to)-1 {
