@@ -17,11 +17,18 @@ import (
 func holdCommand(s *settings) *cobra.Command {
 	var yes bool
 	var within time.Duration
-	c := &cobra.Command{Use: "hold [NAME [status|deny|keep|allow|watch|unwatch|seal|end|journal]]", Short: "list the holds in place, or switch one without a screen",
+	var x only
+	c := &cobra.Command{Use: "hold [NAME [status|deny|ask|keep|allow|watch|unwatch|seal|end|journal]]", Short: "list the holds in place, or switch one without a screen",
 		Long: `A hold outlives the workbench: its keeper answers for it.
 
   deny    removed calls are denied from now on; with --for 60s the keeper allows
           them again after that time, unless somebody keeps it by then
+          with --call NAME, or --call NAME --pid N, that call alone is denied, in
+          all processes or in one; allow takes them, too
+  ask     each removed call waits for an answer, for 10 s at most: then it is
+          denied, and no more of the same wait
+  answer  ID once|allow|deny|never: the answer to question ID, for this time or
+          from now on; --errno N denies with another error
   keep    what --for would undo stays
   allow   removed calls are allowed again
   unwatch the keeper no longer undoes a denial that goes badly: when a call is
@@ -32,6 +39,9 @@ func holdCommand(s *settings) *cobra.Command {
   end     the keeper leaves, once its target is gone
   journal what the keeper did and why, for a week after its end, too`,
 		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 4 && args[1] == "answer" {
+				return nil
+			}
 			if len(args) > 2 {
 				return usageError{errors.New("a name and one word are enough: speaker hold NAME deny")}
 			}
@@ -44,12 +54,21 @@ func holdCommand(s *settings) *cobra.Command {
 			case 1:
 				args = append(args, "status")
 			}
-			if cmd.Flags().Changed("for") && (args[1] != "deny" || within <= 0 || within > apply.MaxWithin) {
-				return usageError{fmt.Errorf("--for goes with deny, and is a time up to %s: speaker hold NAME deny --for 60s", apply.MaxWithin)}
+			if cmd.Flags().Changed("for") && (args[1] != "deny" && args[1] != "ask" || within <= 0 || within > apply.MaxWithin) {
+				return usageError{fmt.Errorf("--for goes with deny or ask, and is a time up to %s: speaker hold NAME deny --for 60s", apply.MaxWithin)}
+			}
+			if args[1] == "answer" {
+				return s.answerHold(args, x)
+			}
+			if x.call != "" || x.pid != 0 {
+				return s.ruleHold(args[0], args[1], x)
 			}
 			return s.switchHold(cmd.Context(), args[0], args[1], within, yes)
 		}}
 	c.Flags().BoolVar(&yes, "yes", false, "seal without a question")
+	c.Flags().StringVar(&x.call, "call", "", "deny or allow this call alone")
+	c.Flags().IntVar(&x.pid, "pid", 0, "and in this process alone")
+	c.Flags().Int32Var(&x.errno, "errno", 0, "the error of a denial, a number (0: the policy's)")
 	c.Flags().DurationVar(&within, "for", 0, "deny for this long, unless it is kept (0: for good)")
 	return c
 }
@@ -86,12 +105,12 @@ func (s *settings) switchHold(ctx context.Context, name, verb string, within tim
 	case "status":
 	case "journal":
 		return s.journal(name)
-	case "deny", "keep", "allow", "watch", "unwatch", "seal", "end":
+	case "deny", "ask", "keep", "allow", "watch", "unwatch", "seal", "end":
 		if s.readOnly {
 			return bench.ErrReadOnly
 		}
 	default:
-		return usageError{fmt.Errorf("hold cannot %q: status, deny, keep, allow, watch, unwatch, seal, end or journal", verb)}
+		return usageError{fmt.Errorf("hold cannot %q: status, deny, ask, answer, keep, allow, watch, unwatch, seal, end or journal", verb)}
 	}
 	if verb == "seal" && !yes {
 		return hinted{fmt.Errorf("a seal is permanent: only the end of %s takes it away", name), fmt.Sprintf("when sure: speaker hold %s seal --yes", name)}
@@ -111,6 +130,8 @@ func (s *settings) switchHold(ctx context.Context, name, verb string, within tim
 	switch verb {
 	case "deny":
 		err = hold.DenyFor(within)
+	case "ask":
+		err = hold.AskFor(within)
 	case "keep":
 		err = hold.Keep()
 	case "allow":
@@ -158,6 +179,12 @@ func (s *settings) status(h *apply.Hold) error {
 	}
 	if left := time.Until(st.Until); !st.Until.IsZero() {
 		fmt.Fprintf(s.out, "  undone in %s, at %s, unless it is kept: speaker hold %s keep\n", max(left, 0).Round(time.Second), st.Until.Format(time.TimeOnly), printable(st.Name))
+	}
+	for _, r := range st.Rules {
+		fmt.Fprintf(s.out, "  %s, by hand\n", r)
+	}
+	for _, q := range st.Asked {
+		fmt.Fprintf(s.out, "  question %d: %s\n", q.ID, printable(q.String()))
 	}
 	for _, c := range st.ByCall {
 		fmt.Fprintf(s.out, "  %-20s %-16s pid %d, %d times\n", c.Call, printable(c.Comm), c.Pid, c.Count)

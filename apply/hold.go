@@ -34,6 +34,24 @@ const (
 // for some days after the hold's end.
 func HoldJournal(name string) ([]JournalEntry, error) { return keeper.Journal(keeperDir, name) }
 
+// Question is a removed call that waits for an answer, and Rule a standing one.
+type (
+	Question = keeper.Question
+	Rule     = keeper.Rule
+	Verdict  = keeper.Verdict
+)
+
+// The verdicts on a question.
+const (
+	AllowOnce = keeper.AllowOnce
+	AllowGood = keeper.AllowGood
+	DenyOnce  = keeper.DenyOnce
+	DenyGood  = keeper.DenyGood
+)
+
+// AskWithin is how long a question waits.
+const AskWithin = keeper.AskWithin
+
 // HoldInfo is a hold that was found.
 type HoldInfo struct {
 	Name  string
@@ -62,6 +80,7 @@ var (
 	ErrBereft = keeper.ErrBereft
 	ErrEnded  = keeper.ErrEnded
 
+	ErrNoQuestion    = keeper.ErrNoQuestion
 	ErrNothingToKeep = keeper.ErrNothingToKeep
 )
 
@@ -161,6 +180,20 @@ func (h *Hold) Deny() error { return h.client.Deny(0) }
 // over, whatever became of us, unless Keep is called by then. 0 is for good.
 func (h *Hold) DenyFor(within time.Duration) error { return h.client.Deny(within) }
 
+// AskFor has removed calls wait for an answer (Status.Asked), for AskWithin at most:
+// the keeper denies what nobody answers by then, and lets no more of the same wait.
+// within is as with DenyFor.
+func (h *Hold) AskFor(within time.Duration) error { return h.client.Ask(within) }
+
+// Answer gives the verdict on a question; errno is that of a denial, 0 for the one
+// of the policy. It is ErrNoQuestion when that waits no more.
+func (h *Hold) Answer(id int, v Verdict, errno int32) error { return h.client.Answer(id, v, errno) }
+
+// Rule answers one call, in all processes or in one, whatever is said of the rest,
+// or with forget takes that back. A seal cannot keep what is allowed so, and is
+// refused. An undo, and Allow, take back what rules deny.
+func (h *Hold) Rule(r Rule, forget bool) error { return h.client.Rule(r, forget) }
+
 // Keep makes a DenyFor one for good. It is ErrNothingToKeep where there is none.
 func (h *Hold) Keep() error { return h.client.Keep() }
 
@@ -197,6 +230,9 @@ func (h *Hold) Seal(ctx context.Context, pids func() ([]int, error)) (Report, Pr
 	if err := Refusal(Preflight(pids, PolicyOf(spec), ModeSeal)); err != nil {
 		return Report{}, Proof{}, fmt.Errorf("seal: %w", err)
 	}
+	if err := h.unruled(); err != nil {
+		return Report{}, Proof{}, fmt.Errorf("seal: %w", err)
+	}
 	f, err := policy.Compile(spec)
 	if err != nil {
 		return Report{}, Proof{}, fmt.Errorf("seal: %w", err)
@@ -221,6 +257,21 @@ func (h *Hold) Seal(ctx context.Context, pids func() ([]int, error)) (Report, Pr
 		return r, proof, fmt.Errorf("seal: the filter is in place, but the listener is not closed: %w", err)
 	}
 	return r, proof, nil
+}
+
+// unruled refuses a seal while a rule allows something: the keeper alone lets that
+// through, and it leaves.
+func (h *Hold) unruled() error {
+	st, err := h.Status()
+	if err != nil {
+		return err
+	}
+	for _, r := range st.Rules {
+		if r.Allow {
+			return fmt.Errorf("%s by hand, which ends with the keeper: deny it again, or boot the target anew under sets that allow it", r)
+		}
+	}
+	return nil
 }
 
 // Narrow returns the run filter's spec as the keeper was told it at the start.

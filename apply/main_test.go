@@ -66,7 +66,7 @@ func serve(dir string) int {
 				case "ping":
 					fmt.Fprintln(c, "pong")
 				case "storm":
-					for range 100_000 {
+					for range 20_000 {
 						if err = tryMkdir(filepath.Join(dir, "made")); err == nil {
 							break
 						}

@@ -125,6 +125,19 @@ func (c Client) Allow() error { return c.tell(request{Op: "allow"}) }
 // good when it is 0.
 func (c Client) Deny(within time.Duration) error { return c.tell(request{Op: "deny", Within: within}) }
 
+// Ask has removed calls asked about, else it is as Deny.
+func (c Client) Ask(within time.Duration) error { return c.tell(request{Op: "ask", Within: within}) }
+
+// Answer gives the verdict on a question.
+func (c Client) Answer(id int, v Verdict, errno int32) error {
+	return c.tell(request{Op: "answer", ID: id, Verdict: v, Errno: errno})
+}
+
+// Rule sets a rule, or takes it back.
+func (c Client) Rule(r Rule, forget bool) error {
+	return c.tell(request{Op: "rule", Rule: &r, Forget: forget})
+}
+
 // Keep makes good for good what waits to be kept.
 func (c Client) Keep() error { return c.tell(request{Op: "keep"}) }
 
@@ -205,6 +218,8 @@ func (c Client) do(q request) (reply, error) {
 	switch r.Err {
 	case "":
 		return r, nil
+	case ErrNoQuestion.Error():
+		return r, ErrNoQuestion
 	case ErrNothingToKeep.Error():
 		return r, ErrNothingToKeep
 	}

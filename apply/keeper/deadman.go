@@ -12,16 +12,16 @@ const MaxWithin = 24 * time.Hour
 // ErrNothingToKeep is the answer to who keeps what nobody would undo.
 var ErrNothingToKeep = errors.New("nothing waits to be kept: it was kept already, was undone, or was for good from the beginning")
 
-// denyFor denies removed calls until within is over, or for good if somebody keeps
+// cross denies removed calls, or asks about them, until within is over, or for good if somebody keeps
 // that by then. The keeper alone watches the time: whoever asked for it may be gone.
-func (h *hold) denyFor(within time.Duration) error {
+func (h *hold) cross(m Mode, within time.Duration) error {
 	if within < 0 || within > MaxWithin {
-		return fmt.Errorf("deny for %s: a time is longer than nothing, and at most %s", within, MaxWithin)
+		return fmt.Errorf("for %s: a time is longer than nothing, and at most %s", within, MaxWithin)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.enter(Deny, "")
-	if within == 0 || h.mode != Deny {
+	h.enter(m, "")
+	if within == 0 || h.mode != m {
 		return nil
 	}
 	h.until = time.Now().Add(within)

@@ -8,9 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"speaker/policy"
 )
@@ -28,18 +27,24 @@ type hold struct {
 	log     *journal
 	pid     int
 
-	mu       sync.Mutex
-	mode     Mode
-	since    time.Time
-	until    time.Time // see Status
-	why      string
-	turn     int // counts the changes, so that an old timer changes nothing
-	notified uint64
-	denied   uint64
-	counts   map[countKey]*counter
-	watchdog bool
-	dying    *deaths // of the crossing; nil before the first one
-	owners   map[uint32]owner
+	mu        sync.Mutex
+	mode      Mode
+	since     time.Time
+	until     time.Time // see Status
+	why       string
+	turn      int // counts the changes, so that an old timer changes nothing
+	notified  uint64
+	denied    uint64
+	counts    map[countKey]*counter
+	watchdog  bool
+	rules     map[ruleKey]ruling
+	asked     int // questions so far
+	reading   atomic.Bool
+	busy      atomic.Int64 // since when a call is being decided, in ns; 0: none is
+	over      bool         // the listener is closed
+	questions map[questionKey]*question
+	dying     *deaths // of the crossing; nil before the first one
+	owners    map[uint32]owner
 }
 
 type countKey struct {
@@ -58,7 +63,7 @@ func newHold(c Config, f *os.File) (*hold, error) {
 		return nil, err
 	}
 	h := &hold{config: c, denials: map[[2]uint32]int32{}, ears: ears, log: newJournal(c.Dir, c.Name), done: make(chan struct{}), pid: c.Pid,
-		mode: Boot, since: time.Now(), watchdog: true, counts: map[countKey]*counter{}, owners: map[uint32]owner{}}
+		mode: Boot, since: time.Now(), watchdog: true, rules: map[ruleKey]ruling{}, questions: map[questionKey]*question{}, counts: map[countKey]*counter{}, owners: map[uint32]owner{}}
 	for _, a := range c.Denials {
 		h.denials[[2]uint32{a.Arch, a.Nr}] = a.Errno
 	}
@@ -68,42 +73,77 @@ func newHold(c Config, f *os.File) (*hold, error) {
 // serve answers notified calls until the target ends or the hold is released.
 func (h *hold) serve() error {
 	defer close(h.done)
+	go h.sweep()
+	go h.pulse()
 	var n notification
 	for {
 		if err := h.ears.receive(&n); err != nil {
 			return err
 		}
-		if err := h.ears.answer(n.ID, h.decide(&n)); err != nil {
+		h.busy.Store(time.Now().UnixNano())
+		errno, waits := h.decide(&n)
+		h.busy.Store(0)
+		if waits {
+			continue
+		}
+		if err := h.ears.answer(n.ID, errno); err != nil {
 			return err
 		}
 	}
 }
 
-// decide is the errno for a notified call: 0 lets it through.
-func (h *hold) decide(n *notification) int32 {
+// hangs is how long a decision may take, which takes microseconds.
+const hangs = 5 * time.Second
+
+// pulse ends a keeper that hangs. Its target then gets ENOSYS, and is not frozen.
+func (h *hold) pulse() {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-h.done:
+			return
+		case <-t.C:
+			if since := h.busy.Load(); since != 0 && time.Since(time.Unix(0, since)) > hangs {
+				os.Exit(1)
+			}
+		}
+	}
+}
+
+// decide is the errno for a notified call, 0 lets it through; or it waits for the
+// answer to a question.
+func (h *hold) decide(n *notification) (errno int32, waits bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.notified++
-	c := h.count(n)
-	if h.mode != Deny && h.mode != Sealed {
-		return 0
+	c, o := h.count(n)
+	r, ruled := h.ruleFor(c.Call, o.pid)
+	switch {
+	case h.mode == Sealed:
+	case ruled && r.Allow:
+		return 0, false
+	case ruled:
+	case h.mode == Ask:
+		if h.put(n, c.Call, o) {
+			return 0, true
+		}
+	case h.mode != Deny:
+		return 0, false
 	}
 	if h.dying != nil {
-		h.dying.add(h.owners[n.Tid].pid, c.Call.String())
+		h.dying.add(o.pid, c.Call.String())
 	}
-	if c.storms() && h.watchdog && h.mode == Deny {
+	if c.storms() && h.watchdog && h.mode != Sealed {
 		h.enter(Allow, c.storm())
-		return 0
+		return 0, false
 	}
 	h.denied++
-	if e := h.denials[[2]uint32{n.Arch, uint32(n.Nr)}]; e != 0 {
-		return e
-	}
-	return int32(unix.EPERM)
+	return h.errnoOf(callOf(n.Arch, uint32(n.Nr)), r.Errno), false
 }
 
 // count counts a notified call of a process.
-func (h *hold) count(n *notification) *counter {
+func (h *hold) count(n *notification) (*counter, owner) {
 	o, ok := h.owners[n.Tid]
 	if !ok {
 		if len(h.owners) >= maxCounts {
@@ -126,7 +166,7 @@ func (h *hold) count(n *notification) *counter {
 	}
 	c.Count++
 	c.Last = time.Now()
-	return c
+	return c, h.owners[n.Tid]
 }
 
 func callOf(arch, nr uint32) policy.Call {
@@ -181,6 +221,12 @@ func (h *hold) enter(m Mode, why string) {
 	}
 	h.turn++
 	h.until = time.Time{}
+	if m != Ask {
+		h.releaseAll(m.denies())
+	}
+	if m == Allow {
+		h.dropDenials()
+	}
 	if h.mode == m && why == "" {
 		return
 	}
@@ -190,6 +236,14 @@ func (h *hold) enter(m Mode, why string) {
 	if m.denies() && !denied {
 		h.watchDeaths()
 	}
+}
+
+// close closes the listener; nothing is answered from then on.
+func (h *hold) close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.over = true
+	h.ears.close()
 }
 
 func (h *hold) sealed() bool {
@@ -203,6 +257,11 @@ func (h *hold) status() Status {
 	defer h.mu.Unlock()
 	s := Status{Name: h.config.Name, Pid: h.pid, Keeper: os.Getpid(), Mode: h.mode, Notified: h.notified,
 		Denied: h.denied, Since: h.since, Until: h.until, Why: h.why, Watchdog: h.watchdog, Alive: h.ears.alive()}
+	s.Asked = h.list()
+	for _, r := range h.rules {
+		s.Rules = append(s.Rules, r.Rule)
+	}
+	slices.SortFunc(s.Rules, func(a, b Rule) int { return cmp.Or(a.Call.Compare(b.Call), cmp.Compare(a.Pid, b.Pid)) })
 	for _, c := range h.counts {
 		s.ByCall = append(s.ByCall, c.CallCount)
 	}

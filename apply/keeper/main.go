@@ -74,7 +74,7 @@ func keep(ctx context.Context, c Config, say func(progress)) error {
 		return err
 	}
 	defer h.log.close()
-	defer h.ears.close()
+	defer h.close()
 	r := record{Name: c.Name, Pid: c.Pid, Cgroup: c.Cgroup, Keeper: os.Getpid(), Mode: Boot, Specs: c.Specs}
 	if err := r.write(c.Dir); err != nil {
 		return err
@@ -138,8 +138,16 @@ func (h *hold) talk(conn *net.UnixConn) {
 func (h *hold) handle(q request) (r reply, last bool) {
 	switch q.Op {
 	case "status":
-	case "deny":
-		r.Err = errText(h.denyFor(q.Within))
+	case "deny", "ask":
+		r.Err = errText(h.cross(Mode(q.Op), q.Within))
+	case "answer":
+		r.Err = errText(h.answerQuestion(q.ID, q.Verdict, q.Errno))
+	case "rule":
+		if q.Rule == nil {
+			r.Err = "no rule"
+			break
+		}
+		r.Err = errText(h.switchRule(*q.Rule, q.Forget))
 	case "keep":
 		r.Err = errText(h.keep())
 	case "allow":

@@ -12,6 +12,7 @@ import (
 const (
 	iocRecv      = 0xc0502100
 	iocSend      = 0xc0182101
+	iocValid     = 0x40082102
 	flagContinue = 1
 )
 
@@ -36,7 +37,7 @@ type response struct {
 // errEnded means that no process has the filter any more.
 var errEnded = errors.New("the target has ended")
 
-// listener receives and answers notified calls. One goroutine at a time.
+// listener receives notified calls, in one goroutine at a time, and answers them, in any.
 type listener struct {
 	fd   int
 	wake int // an eventfd: ends receive
@@ -94,6 +95,9 @@ func (l *listener) answer(id uint64, errno int32) error {
 	}
 	return fmt.Errorf("answer notified call: %w", err)
 }
+
+// valid reports whether a notified call still waits for its answer.
+func (l *listener) valid(id uint64) bool { return ioctl(l.fd, iocValid, unsafe.Pointer(&id)) == nil }
 
 // alive says whether any process still has the filter.
 func (l *listener) alive() bool {

@@ -22,6 +22,7 @@ type Mode string
 const (
 	Boot   Mode = "boot"
 	Deny   Mode = "deny"
+	Ask    Mode = "ask" // each is asked about, for AskWithin at most
 	Allow  Mode = "allow"
 	Sealed Mode = "sealed"
 )
@@ -60,7 +61,9 @@ type Status struct {
 	Since    time.Time   // of the mode
 	Until    time.Time   // removed calls are allowed again then, unless that is kept; zero: they are not
 	Watchdog bool        // it undoes a denial that goes badly
-	Why      string      // the keeper itself entered the mode, for this reason; "": somebody told it to
+	Rules    []Rule
+	Asked    []Question // the oldest first
+	Why      string     // the keeper itself entered the mode, for this reason; "": somebody told it to
 }
 
 // CallCount counts a notified call of one process.
@@ -81,8 +84,14 @@ type progress struct {
 
 // request and reply are one line of JSON each.
 type request struct {
-	Op     string        // "status", "deny", "keep", "allow", "watch", "unwatch", "narrow", "sealed", "end"
-	Within time.Duration `json:",omitempty"` // deny: to be kept within; 0: for good
+	Op     string        // "status", "deny", "ask", "answer", "rule", "keep", "allow", "watch", "unwatch", "narrow", "sealed", "end"
+	Within time.Duration `json:",omitempty"` // deny, ask: to be kept within; 0: for good
+
+	ID      int     `json:",omitempty"` // answer: to this question
+	Verdict Verdict `json:",omitempty"`
+	Errno   int32   `json:",omitempty"` // of a denial; 0: the policy's
+	Rule    *Rule   `json:",omitempty"`
+	Forget  bool    `json:",omitempty"` // take the rule back
 }
 
 type reply struct {

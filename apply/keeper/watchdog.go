@@ -54,8 +54,8 @@ func (h *hold) guard(on bool) {
 	h.log.note(h.mode, map[bool]string{true: "watchdog on", false: "watchdog off"}[on])
 }
 
-// denies reports whether removed calls fail in the mode.
-func (m Mode) denies() bool { return m == Deny }
+// denies reports whether removed calls fail in the mode, at least when nobody answers.
+func (m Mode) denies() bool { return m == Deny || m == Ask || m == Sealed }
 
 // bark undoes a denial, if the watchdog is on and the denial is still that one.
 func (h *hold) bark(crossed time.Time, why string) {

@@ -1,0 +1,267 @@
+package keeper
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"speaker/policy"
+)
+
+// AskWithin is how long a question waits for its answer. The thread waits as long.
+const AskWithin = 10 * time.Second
+
+const (
+	maxQuestions = 64   // at a time; calls beyond are denied
+	maxWaiting   = 1000 // threads of one question; those beyond are denied
+	sweepEvery   = 200 * time.Millisecond
+	goneAfter    = time.Second // a question whose threads are gone is dropped
+)
+
+// Question is a removed call that waits for an answer, of all threads of processes
+// of one image. Nobody having answered in time, it is denied, and so are those that
+// follow, without a wait, until somebody does.
+type Question struct {
+	ID      int
+	Call    policy.Call
+	Image   string // the program's path; hostile bytes, as are Comm and Text
+	Pid     int    // who asked first
+	Comm    string
+	Args    [6]uint64 // of that call
+	Text    string    // its path, where that could be read
+	Waiting int       // threads
+	Count   uint64    // of calls
+	Until   time.Time // is the time over then
+	Lapsed  bool      // it is over
+}
+
+// String tells what is asked, in a line of hostile bytes.
+func (q Question) String() string {
+	what := fmt.Sprintf("%s%#x", q.Call, q.Args)
+	if q.Text != "" {
+		what = fmt.Sprintf("%s %q", q.Call, q.Text)
+	}
+	left := fmt.Sprintf("%d s left", int(time.Until(q.Until).Seconds()+1))
+	if q.Lapsed {
+		left = "not answered in time: denied until it is"
+	}
+	return fmt.Sprintf("%s by %s (%s, pid %d), %d times, %d threads wait, %s", what, q.Image, q.Comm, q.Pid, q.Count, q.Waiting, left)
+}
+
+// Verdict answers a question.
+type Verdict string
+
+// The verdicts. Those that are for good become rules for the call in all processes.
+const (
+	AllowOnce Verdict = "once"
+	AllowGood Verdict = "allow"
+	DenyOnce  Verdict = "deny"
+	DenyGood  Verdict = "never"
+)
+
+// ErrNoQuestion is the answer to who was late.
+var ErrNoQuestion = errors.New("that question waits no more: it was answered, or who asked is gone")
+
+type questionKey struct {
+	call  policy.Call
+	image string
+}
+
+type question struct {
+	Question
+	ids  []uint64 // of the notified calls that wait
+	seen time.Time
+}
+
+// put has a call wait, or says that it cannot. Locked by the caller.
+func (h *hold) put(n *notification, c policy.Call, o owner) (waits bool) {
+	image, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", n.Tid))
+	if err != nil {
+		image = o.comm
+	}
+	k := questionKey{c, image}
+	q := h.questions[k]
+	if q == nil {
+		if len(h.questions) >= maxQuestions {
+			return false
+		}
+		h.asked++
+		q = &question{Question: Question{ID: h.asked, Call: c, Image: image, Pid: o.pid, Comm: o.comm, Args: n.Args, Until: time.Now().Add(AskWithin)}}
+		h.questions[k] = q
+		id := q.ID
+		time.AfterFunc(AskWithin, func() { h.lapse(id) })
+		go h.readText(id, n.ID, int(n.Tid), c, n.Args)
+	}
+	q.Count++
+	if q.Lapsed || len(q.ids) >= maxWaiting {
+		return false
+	}
+	q.ids, q.seen = append(q.ids, n.ID), time.Now()
+	return true
+}
+
+// find returns a question that waits. Locked by the caller.
+func (h *hold) find(id int) (questionKey, *question) {
+	for k, q := range h.questions {
+		if q.ID == id {
+			return k, q
+		}
+	}
+	return questionKey{}, nil
+}
+
+// lapse denies what nobody answered in time.
+func (h *hold) lapse(id int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, q := h.find(id); q != nil && !q.Lapsed {
+		q.Lapsed = true
+		h.release(q, h.errnoOf(q.Call, 0))
+		h.log.note(h.mode, fmt.Sprintf("nobody answered for %s within %s: it is denied", q.Call, AskWithin))
+	}
+}
+
+// release answers all that waits for a question. Locked by the caller.
+func (h *hold) release(q *question, errno int32) {
+	for _, id := range q.ids {
+		if errno != 0 {
+			h.denied++
+		}
+		if !h.over {
+			_ = h.ears.answer(id, errno) // a thread that is gone needs none
+		}
+	}
+	q.ids = nil
+}
+
+// releaseAll ends the asking. Locked by the caller.
+func (h *hold) releaseAll(deny bool) {
+	for k, q := range h.questions {
+		errno := int32(0)
+		if deny {
+			errno = h.errnoOf(q.Call, 0)
+		}
+		h.release(q, errno)
+		delete(h.questions, k)
+	}
+}
+
+// answerQuestion gives the verdict on a question, and on all of the same call when
+// it is for good. errno is that of a denial, 0 for the policy's.
+func (h *hold) answerQuestion(id int, v Verdict, errno int32) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, q := h.find(id)
+	switch {
+	case q == nil:
+		return ErrNoQuestion
+	case !slices.Contains([]Verdict{AllowOnce, AllowGood, DenyOnce, DenyGood}, v):
+		return fmt.Errorf("unknown verdict %q", v)
+	case errno < 0 || errno > 4095:
+		return errors.New("an error is a number from 1 to 4095")
+	}
+	good, allow := v == AllowGood || v == DenyGood, v == AllowOnce || v == AllowGood
+	if good {
+		if err := h.rule(Rule{Call: q.Call, Allow: allow, Errno: errno}, false); err != nil {
+			return err
+		}
+	}
+	if errno = h.errnoOf(q.Call, errno); allow {
+		errno = 0
+	}
+	for k, other := range h.questions {
+		if other == q || good && other.Call == q.Call {
+			h.release(other, errno)
+			delete(h.questions, k)
+		}
+	}
+	return nil
+}
+
+// sweep forgets threads that were killed, or that a signal took out of their call,
+// and questions without any. A call that a signal restarts is notified again, and
+// joins its question.
+func (h *hold) sweep() {
+	t := time.NewTicker(sweepEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-h.done:
+			return
+		case <-t.C:
+		}
+		h.mu.Lock()
+		for k, q := range h.questions {
+			q.ids = slices.DeleteFunc(q.ids, func(id uint64) bool { return h.over || !h.ears.valid(id) })
+			if len(q.ids) > 0 {
+				q.seen = time.Now()
+			} else if !q.Lapsed && time.Since(q.seen) > goneAfter {
+				delete(h.questions, k)
+			}
+		}
+		h.mu.Unlock()
+	}
+}
+
+// list copies the questions, the oldest first. Locked by the caller.
+func (h *hold) list() []Question {
+	var out []Question
+	for _, q := range h.questions {
+		x := q.Question
+		x.Waiting = len(q.ids)
+		out = append(out, x)
+	}
+	slices.SortFunc(out, func(a, b Question) int { return cmp.Compare(a.ID, b.ID) })
+	return out
+}
+
+// pathArg is which argument of a call is a path.
+var pathArg = map[string]int{"open": 0, "creat": 0, "mkdir": 0, "rmdir": 0, "unlink": 0, "chmod": 0, "chown": 0, "lchown": 0,
+	"stat": 0, "lstat": 0, "access": 0, "readlink": 0, "execve": 0, "rename": 0, "chdir": 0, "chroot": 0, "truncate": 0,
+	"mknod": 0, "umount2": 0, "statfs": 0, "openat": 1, "openat2": 1, "mkdirat": 1, "unlinkat": 1, "fchmodat": 1, "fchownat": 1,
+	"newfstatat": 1, "statx": 1, "faccessat": 1, "faccessat2": 1, "readlinkat": 1, "execveat": 1, "renameat": 1, "renameat2": 1,
+	"mknodat": 1, "mount": 1, "utimensat": 1}
+
+// maxText bounds what is read of a path.
+const maxText = 256
+
+// readText reads the path that a question is about. The target may make that take
+// for ever; so one at a time does, and nobody waits for it.
+func (h *hold) readText(id int, cookie uint64, tid int, c policy.Call, args [6]uint64) {
+	at, ok := pathArg[c.String()]
+	if !ok || !h.reading.CompareAndSwap(false, true) {
+		return
+	}
+	defer h.reading.Store(false)
+	f, err := os.Open(fmt.Sprintf("/proc/%d/mem", tid))
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	b := make([]byte, maxText)
+	// Up to the end of the page: what lies behind may not be there.
+	n, _ := f.ReadAt(b[:min(maxText, 4096-int(args[at]%4096))], int64(args[at]))
+	b, _, _ = bytes.Cut(b[:n], []byte{0})
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, q := h.find(id); q != nil && !h.over && h.ears.valid(cookie) { // else tid was another one's
+		q.Text = string(b)
+	}
+}
+
+// errnoOf is the error of a denial: chosen, or the policy's. Locked by the caller.
+func (h *hold) errnoOf(c policy.Call, chosen int32) int32 {
+	if chosen != 0 {
+		return chosen
+	}
+	if e := h.denials[[2]uint32{c.ABI.AuditArch(), c.Register()}]; e != 0 {
+		return e
+	}
+	return int32(unix.EPERM)
+}

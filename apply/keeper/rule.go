@@ -1,0 +1,112 @@
+package keeper
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"speaker/policy"
+)
+
+// Rule answers one call, whatever the mode says about the rest.
+type Rule struct {
+	Call  policy.Call
+	Pid   int   // of the process; 0: of all
+	Allow bool  // else it is denied
+	Errno int32 // of the denial; 0: that of the policy
+}
+
+// maxRules bounds the rules of a hold.
+const maxRules = 1000
+
+type ruleKey struct {
+	call policy.Call
+	pid  int
+}
+
+// ruling is a rule in place. The number of a process may be given to another one:
+// the rule is not for that.
+type ruling struct {
+	Rule
+	began string
+}
+
+// switchRule sets a rule, or takes it back.
+func (h *hold) switchRule(r Rule, forget bool) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.rule(r, forget)
+}
+
+func (h *hold) rule(r Rule, forget bool) error {
+	k := ruleKey{r.Call, r.Pid}
+	if forget {
+		delete(h.rules, k)
+		return nil
+	}
+	began := ""
+	if r.Pid != 0 {
+		if began = began64(r.Pid); began == "" {
+			return fmt.Errorf("process %d is not there", r.Pid)
+		}
+	}
+	if len(h.rules) >= maxRules {
+		return fmt.Errorf("there are %d rules already, and no more can be", maxRules)
+	}
+	if r.Errno < 0 || r.Errno > 4095 {
+		return errors.New("an error is a number from 1 to 4095")
+	}
+	h.rules[k] = ruling{r, began}
+	h.log.note(h.mode, r.String())
+	return nil
+}
+
+// String says what a rule does.
+func (r Rule) String() string {
+	what, who := "denied", "in all processes"
+	if r.Allow {
+		what = "allowed"
+	}
+	if r.Pid != 0 {
+		who = fmt.Sprintf("in process %d", r.Pid)
+	}
+	return fmt.Sprintf("%s is %s %s", r.Call, what, who)
+}
+
+// ruleFor finds the rule for a call: the process's own goes before that of all.
+func (h *hold) ruleFor(c policy.Call, pid int) (Rule, bool) {
+	if len(h.rules) == 0 {
+		return Rule{}, false
+	}
+	if r, ok := h.rules[ruleKey{c, pid}]; ok && r.Pid != 0 {
+		if r.began == began64(pid) {
+			return r.Rule, true
+		}
+		delete(h.rules, ruleKey{c, pid})
+	}
+	r, ok := h.rules[ruleKey{c, 0}]
+	return r.Rule, ok
+}
+
+// dropDenials takes back what is denied by a rule. Locked by the caller.
+func (h *hold) dropDenials() {
+	for k, r := range h.rules {
+		if !r.Allow {
+			delete(h.rules, k)
+		}
+	}
+}
+
+// began64 tells one process from a later one of the same number.
+func began64(pid int) string {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return ""
+	}
+	f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+	if len(f) < 20 {
+		return ""
+	}
+	return f[19]
+}
