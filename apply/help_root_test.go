@@ -34,7 +34,7 @@ func testPolicy() policy.Policy {
 	return policy.Derive(obs, nil)
 }
 
-func needRoot(t *testing.T) {
+func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: stops other processes and loads filters into them")
@@ -70,7 +70,7 @@ func launch(t *testing.T) *server {
 func (s *server) pids() ([]int, error) { return []int{s.l.Pid}, nil }
 
 // dial connects to the server in dir.
-func dial(t *testing.T, dir string) net.Conn {
+func dial(t testing.TB, dir string) net.Conn {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		c, err := net.Dial("unix", filepath.Join(dir, "server"))
@@ -85,7 +85,7 @@ func dial(t *testing.T, dir string) net.Conn {
 }
 
 // ask sends a line and answers the line that comes back.
-func ask(t *testing.T, dir, word string) string {
+func ask(t testing.TB, dir, word string) string {
 	t.Helper()
 	c := dial(t, dir)
 	defer c.Close()
@@ -146,7 +146,7 @@ func within(t *testing.T) context.Context {
 }
 
 // ownHolds gives the test a folder of its own for keepers.
-func ownHolds(t *testing.T) {
+func ownHolds(t testing.TB) {
 	t.Helper()
 	old := keeperDir
 	keeperDir = filepath.Join(t.TempDir(), "holds")

@@ -87,7 +87,7 @@ func (m *model) doBench(a action) tea.Cmd {
 	case actAccept, actSplitLeft, actSplitRight, actStopLeft, actStopRight, actZoomIn, actZoomOut,
 		actFineLeft, actFineRight, actMarker, actNextMark, actPrevMark, actSplitHere, actUndoSplit, actRedoSplit, actPin, actSplitCost:
 		return m.doSplit(a)
-	case actDryRun, actPreflight, actHold, actAutoHold, actCross, actKeepHold, actUndoHold, actGuard, actSeal, actInject, actProve, actReload:
+	case actDryRun, actPreflight, actHold, actAutoHold, actCross, actAsk, actQuestion, actKeepHold, actUndoHold, actGuard, actSeal, actInject, actProve, actReload:
 		return m.doTry(a)
 	case actToggleRun, actToggleBoot, actToggleFamily, actWhy, actSort, actReverse, actOnlyRemoved, actWho, actStopPhase, actExecPhase:
 		return m.doSets(a)
@@ -309,7 +309,7 @@ func (m *model) leaving() []line {
 	case s.Ended:
 	case s.Ends && s.Item.Engine == "run":
 		out = append(out, say(warn, "The command %s was started by speaker, and ends with this.", s.Item.Name))
-	case s.Applied == bench.HoldBoot, s.Applied == bench.HoldDeny, s.Applied == bench.HoldOpen:
+	case s.Applied == bench.HoldBoot, s.Applied == bench.HoldDeny, s.Applied == bench.HoldAsk, s.Applied == bench.HoldOpen:
 		out = append(out, say(warn, "A hold stands on %s (%s). Its keeper goes on without this screen; watch the target again to go on with it.", s.Item.Name, s.Applied))
 	}
 	return out

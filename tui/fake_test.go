@@ -254,6 +254,15 @@ func (w *fakeWork) KeepHold() error {
 	return w.note("keep")
 }
 
+func (w *fakeWork) AskSplit(within time.Duration) error {
+	w.set(func(s *bench.State) { s.Applied = bench.HoldAsk })
+	return w.note(fmt.Sprintf("ask %v", within))
+}
+
+func (w *fakeWork) Answer(q apply.Question, v apply.Verdict) error {
+	return w.note(fmt.Sprintf("answer %d %s", q.ID, v))
+}
+
 func (w *fakeWork) Guard(on bool) error { return w.note(fmt.Sprintf("watchdog %v", on)) }
 
 func (w *fakeWork) UndoHold() error {

@@ -112,7 +112,7 @@ func missing(calls []policy.Call, s policy.Set) []policy.Call {
 
 // denies reports whether removed calls fail now.
 func denies(a bench.Applied) bool {
-	return a == bench.HoldDeny || a == bench.Sealed || a == bench.Injected || a == bench.Bereft
+	return a == bench.HoldDeny || a == bench.HoldAsk || a == bench.Sealed || a == bench.Injected || a == bench.Bereft
 }
 
 // answers says what the denied calls return: "EPERM", or "EPERM; newer calls ENOSYS".

@@ -59,6 +59,8 @@ const (
 	actHold
 	actAutoHold
 	actCross
+	actAsk
+	actQuestion
 	actKeepHold
 	actUndoHold
 	actGuard
@@ -175,6 +177,8 @@ func keymap() []binding {
 		{actHold, []string{"H"}, inBench, groupTest, "hold", "boot it again under the two-phase filter; cross the split by hand (c)", true},
 		{actAutoHold, []string{"A"}, inBench, groupTest, "", "the same, and the split is crossed by itself when its evidence shows", true},
 		{actCross, []string{"c"}, inBench, groupTest, "cross", "cross the split: removed calls are denied, to be kept (K) within a minute (z undoes it)", true},
+		{actAsk, []string{"C"}, inBench, groupTest, "ask", "cross the split, but that each removed call waits for your answer, to be kept (K), too", true},
+		{actQuestion, []string{"Q"}, inBench, groupTest, "question", "show the question that waits", true},
 		{actKeepHold, []string{"K"}, inBench, groupTest, "keep", "keep what was crossed: without it the keeper undoes it when its time is over", true},
 		{actUndoHold, []string{"z"}, inBench, groupTest, "undo", "undo the hold: removed calls are allowed again", true},
 		{actGuard, []string{"B"}, inBench, groupTest, "", "switch the watchdog: the keeper undoes a hold by itself on a storm of denials or a death", true},

@@ -63,6 +63,7 @@ type model struct {
 	// needs is what the administrative request was seen to use, kept over a
 	// new boot.
 	needs []policy.Call
+	told  int // the newest question that was shown by itself
 }
 
 func newModel(ctx context.Context, b bench.Backend, o Options, now func() time.Time, later func() tea.Cmd) *model {
@@ -115,6 +116,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			old := m.snap
 			m.tellLate(m.snap, msg.snap)
 			m.tellUndone(m.snap, msg.snap)
+			m.askQuestions(msg.snap)
 			m.snap = msg.snap
 			m.remember()
 			m.tellRecognised(old)
@@ -171,7 +173,7 @@ func (m *model) take() tea.Cmd {
 func (m *model) setWork(w bench.Work) {
 	m.work, m.snap, m.taking, m.stale = w, nil, false, true
 	m.workID++
-	m.moved, m.zoom, m.reloaded = nil, 0, ""
+	m.moved, m.zoom, m.reloaded, m.told = nil, 0, "", 0
 	m.live = livePane{list: list{filter: m.live.filter}}
 }
 

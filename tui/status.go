@@ -80,10 +80,14 @@ func (d *draw) drops(n *snapshot) field {
 func (d *draw) applied(n *snapshot) field {
 	s := n.state
 	short := map[bench.Applied]string{bench.Nothing: "none", bench.HoldBoot: "hold:boot", bench.HoldDeny: "hold:run",
-		bench.HoldOpen: "hold:open", bench.Sealed: "sealed", bench.Injected: "injected", bench.Bereft: "NO KEEPER"}[s.Applied]
+		bench.HoldOpen: "hold:open", bench.HoldAsk: "hold:ask", bench.Sealed: "sealed", bench.Injected: "injected", bench.Bereft: "NO KEEPER"}[s.Applied]
 	f := field{long: "applied: " + string(s.Applied), short: short, rank: 2}
 	if short == "" {
 		f.short = string(s.Applied)
+	}
+	if q := open(n); len(q) > 0 {
+		f.long, f.short = f.long+fmt.Sprintf(", %s (Q)", plural(len(q), "question")), fmt.Sprintf("%d asked: Q", len(q))
+		return f
 	}
 	if left := n.keepSeconds(); left > 0 {
 		f.long = fmt.Sprintf("applied: hold: run, undone in %d s unless kept (K)", left)

@@ -69,7 +69,10 @@ func next(n *snapshot) string {
 			return "wait: the split is crossed by itself when its evidence shows; c crosses it now"
 		}
 		return "let it boot; once it serves, c crosses the split: removed calls are denied, z undoes it"
-	case bench.HoldDeny:
+	case bench.HoldDeny, bench.HoldAsk:
+		if q := open(n); len(q) > 0 {
+			return fmt.Sprintf("Q answers the question that waits (%s by %s)", q[0].Call, q[0].Comm)
+		}
 		if left := n.keepSeconds(); left > 0 {
 			return fmt.Sprintf("K keeps it (%d s left, then the keeper undoes it); z undoes it now", left)
 		}
@@ -107,6 +110,12 @@ func holdLines(n *snapshot) []line {
 	}
 	if !h.Alive {
 		out = append(out, say(bad, "  its target or keeper is gone"))
+	}
+	for _, r := range h.Rules {
+		out = append(out, say(warn, "  %s, by hand", r))
+	}
+	for _, q := range h.Asked {
+		out = append(out, say(warn, "  ? %s by %s (%s, pid %d), %s, %s", q.Call, q.Image, q.Comm, q.Pid, plural(int(q.Count), "time"), patienceOf(q, n.at)))
 	}
 	for i, c := range h.ByCall {
 		if i == 12 {

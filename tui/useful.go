@@ -35,10 +35,14 @@ func (m *model) useful(b binding) bool {
 		return test && live && own && s.Applied == bench.Nothing
 	case actCross:
 		return live && (s.Applied == bench.HoldBoot || s.Applied == bench.HoldOpen)
+	case actAsk:
+		return test && live && (s.Applied == bench.HoldBoot || s.Applied == bench.HoldOpen || s.Applied == bench.HoldDeny)
+	case actQuestion:
+		return len(open(m.snap)) > 0
 	case actKeepHold:
 		return live && m.snap.keepLeft() > 0
 	case actUndoHold:
-		return live && s.Applied == bench.HoldDeny
+		return live && (s.Applied == bench.HoldDeny || s.Applied == bench.HoldAsk)
 	case actSeal:
 		return test && live && held
 	case actInject:

@@ -61,6 +61,7 @@ const (
 	Nothing  Applied = "nothing"
 	HoldBoot Applied = "hold: boot (all allowed)"
 	HoldDeny Applied = "hold: run (removed calls denied)"
+	HoldAsk  Applied = "hold: run (removed calls asked)"
 	HoldOpen Applied = "hold: undone (all allowed)"
 	Bereft   Applied = "keeper killed (removed calls fail, ENOSYS)" // a hold that nobody answers for
 	Sealed   Applied = "sealed"
@@ -149,6 +150,10 @@ type Work interface {
 	// became of us; 0: it does not.
 	CrossSplit(within time.Duration) error
 	KeepHold() error
+	// AskSplit is CrossSplit, but that the removed calls wait for an answer:
+	// State.Hold.Asked. What Answer allows from now on becomes an edit.
+	AskSplit(within time.Duration) error
+	Answer(q apply.Question, v apply.Verdict) error
 	// Guard switches the keeper's watchdog, which undoes what goes badly.
 	Guard(on bool) error
 	UndoHold() error // removed calls are allowed again

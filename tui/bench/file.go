@@ -86,6 +86,8 @@ func (w *fileWork) Preflight(context.Context, apply.Mode) []apply.Check {
 func (w *fileWork) Hold(context.Context, bool) (Work, error)   { return nil, ErrFile }
 func (w *fileWork) CrossSplit(time.Duration) error             { return ErrFile }
 func (w *fileWork) KeepHold() error                            { return ErrFile }
+func (w *fileWork) AskSplit(time.Duration) error               { return ErrFile }
+func (w *fileWork) Answer(apply.Question, apply.Verdict) error { return ErrFile }
 func (w *fileWork) Guard(bool) error                           { return ErrFile }
 func (w *fileWork) UndoHold() error                            { return ErrFile }
 func (w *fileWork) Seal(context.Context) (apply.Proof, error)  { return apply.Proof{}, ErrFile }

@@ -123,7 +123,17 @@ func (w *live) CrossSplit(within time.Duration) error {
 	if within > 0 {
 		said += fmt.Sprintf(", and allowed again in %s unless that is kept", within)
 	}
-	err := w.switchHold("deny", HoldDeny, func(h *apply.Hold) error { return h.DenyFor(within) }, said)
+	return w.cross("deny", HoldDeny, func(h *apply.Hold) error { return h.DenyFor(within) }, said)
+}
+
+// AskSplit implements Work.
+func (w *live) AskSplit(within time.Duration) error {
+	return w.cross("ask", HoldAsk, func(h *apply.Hold) error { return h.AskFor(within) }, "removed calls are asked about now")
+}
+
+// cross crosses the split of a hold.
+func (w *live) cross(kind string, to Applied, do func(*apply.Hold) error, said string) error {
+	err := w.switchHold(kind, to, do, said)
 	if _, ok := w.sess.Split(); err == nil && !ok {
 		w.sess.AddSplit(session.Split{At: w.sess.Length(), How: "where the hold began to deny", By: "user"})
 	}
@@ -133,6 +143,17 @@ func (w *live) CrossSplit(within time.Duration) error {
 // KeepHold implements Work.
 func (w *live) KeepHold() error {
 	return w.tellHold("keep", (*apply.Hold).Keep, "removed calls stay denied")
+}
+
+// Answer implements Work.
+func (w *live) Answer(q apply.Question, v apply.Verdict) error {
+	said := fmt.Sprintf("%s by %s: %s", q.Call, q.Image, v)
+	err := w.tellHold("answer", func(h *apply.Hold) error { return h.Answer(q.ID, v, 0) }, said)
+	if err != nil || v != apply.AllowGood {
+		return err
+	}
+	return w.Edit(policy.Edit{Op: policy.OpAllow, Call: q.Call, Phase: policy.Run,
+		Note: fmt.Sprintf("allowed when %s (%s, pid %d) asked during the hold", q.Image, q.Comm, q.Pid)})
 }
 
 // Guard implements Work.

@@ -127,7 +127,7 @@ func (w *live) lookAtHold() *apply.Status {
 
 // appliedOf names what a keeper's mode means for the target.
 func appliedOf(m keeper.Mode) Applied {
-	return map[keeper.Mode]Applied{keeper.Boot: HoldBoot, keeper.Deny: HoldDeny, keeper.Allow: HoldOpen, keeper.Sealed: Sealed}[m]
+	return map[keeper.Mode]Applied{keeper.Boot: HoldBoot, keeper.Deny: HoldDeny, keeper.Ask: HoldAsk, keeper.Allow: HoldOpen, keeper.Sealed: Sealed}[m]
 }
 
 // crossWhenReady crosses the split of an automatic hold once this boot shows

@@ -1,0 +1,113 @@
+package tui
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"speaker/apply"
+	"speaker/tui/bench"
+)
+
+// questionBox shows a removed call that waits for an answer. Leaving it answers
+// nothing: the keeper holds the question, and denies in time.
+type questionBox struct {
+	work bench.Work
+	q    apply.Question
+	at   time.Time // of the snapshot that it is from
+
+	scroll list
+}
+
+// open lists the questions that wait, those with a thread in wait first.
+func open(n *snapshot) []apply.Question {
+	if n.state.Hold == nil {
+		return nil
+	}
+	var waiting, lapsed []apply.Question
+	for _, q := range n.state.Hold.Asked {
+		if q.Lapsed {
+			lapsed = append(lapsed, q)
+		} else {
+			waiting = append(waiting, q)
+		}
+	}
+	return append(waiting, lapsed...)
+}
+
+// patienceOf says how long a question still waits.
+func patienceOf(q apply.Question, now time.Time) string {
+	if q.Lapsed {
+		return "not answered in time: denied, and nothing waits"
+	}
+	return fmt.Sprintf("%s, denied in %.0f s", plural(q.Waiting, "thread")+" waiting", math.Ceil(max(0, q.Until.Sub(now).Seconds())))
+}
+
+// askQuestions shows a new question by itself, keeps the one on screen fresh, and
+// takes away one that waits no more.
+func (m *model) askQuestions(n *snapshot) {
+	list := open(n)
+	for i, o := range m.dialogs {
+		box, ok := o.dialog.(*questionBox)
+		if !ok {
+			continue
+		}
+		for _, q := range list {
+			if q.ID == box.q.ID {
+				box.q, box.at = q, n.at
+				return
+			}
+		}
+		m.dialogs = append(m.dialogs[:i], m.dialogs[i+1:]...)
+		m.say(plainLine, "the question waits no more: "+box.q.Call.String())
+		return
+	}
+	if len(list) == 0 || list[0].Lapsed || list[0].ID <= m.told || m.opt.ReadOnly || len(m.dialogs) > 0 {
+		return
+	}
+	m.told = list[0].ID
+	m.open(&questionBox{work: m.work, q: list[0], at: n.at}, true)
+}
+
+func (b *questionBox) key(name, _ string) answer {
+	v, said := apply.Verdict(""), ""
+	switch name {
+	case "o":
+		v, said = apply.AllowOnce, "allowed this time"
+	case "a":
+		v, said = apply.AllowGood, "allowed from now on, and in the run set as an edit; a filter in place stays as it is"
+	case "d":
+		v, said = apply.DenyOnce, "denied this time"
+	case "n":
+		v, said = apply.DenyGood, "denied from now on, without a question"
+	case "esc", "q":
+		return answer{close: true}
+	default:
+		b.scroll.scroll(textKey(name, false))
+		return answer{}
+	}
+	work, q := b.work, b.q
+	return answer{close: true, then: func(m *model) tea.Cmd {
+		return m.quick("answer", q.Call.String()+" is "+said, func() error { return work.Answer(q, v) })
+	}}
+}
+
+func (b *questionBox) draw(d *draw, w, h int) (string, []string, string) {
+	q := b.q
+	what := fmt.Sprintf("arguments %#x", q.Args)
+	if q.Text != "" {
+		what = fmt.Sprintf("%q", q.Text)
+	}
+	lines := d.fold([]line{
+		say(strong, "%s wants %s: %s", q.Comm, q.Call, what),
+		say(plainLine, "process %d, program %s, asked %s", q.Pid, q.Image, plural(int(q.Count), "time")),
+		say(warn, "%s", patienceOf(q, b.at)),
+		say(plainLine, "o  allow it this time"),
+		say(plainLine, "a  allow it from now on (an edit of the run set)"),
+		say(plainLine, "d  deny it this time"),
+		say(plainLine, "n  deny it from now on, without a question"),
+	}, w)
+	return "Allow " + q.Call.String() + "?", d.window(lines, &b.scroll, w, max(1, h)), d.dim.Render(short("o a d n, esc leaves it to the keeper", w, d.dots))
+}
