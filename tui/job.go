@@ -120,6 +120,25 @@ func (m *model) quick(title, ok string, run func() error) tea.Cmd {
 	}})
 }
 
+// asideDone is the message that what was done aside has ended.
+type asideDone struct {
+	title, ok string
+	err       error
+}
+
+// aside does at once what must not wait for the job at work.
+func (m *model) aside(title, ok string, run func() error) tea.Cmd {
+	works := m.works
+	return func() tea.Msg {
+		done, open := works.begin()
+		if !open {
+			return nil
+		}
+		defer done()
+		return asideDone{title, ok, run()}
+	}
+}
+
 // works keeps every Work that was opened until it is closed, whatever happens
 // to the screen meanwhile, and knows which jobs are under way.
 type works struct {

@@ -121,6 +121,13 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			m.remember()
 			m.tellRecognised(old)
 		}
+	case asideDone:
+		m.stale = true
+		if msg.err != nil {
+			m.say(bad, msg.title+": "+msg.err.Error())
+		} else {
+			m.say(good, msg.ok)
+		}
 	case jobDone:
 		return m, m.finished(msg)
 	case targets:
@@ -274,6 +281,12 @@ func (m *model) onPaste(text string) {
 
 // busyShown reports whether the box of a running job is on screen. It takes
 // the keys from then on.
+// But a question goes before it: the job may be waiting for its answer.
 func (m *model) busyShown() bool {
+	if n := len(m.dialogs); n > 0 {
+		if _, ok := m.dialogs[n-1].dialog.(*questionBox); ok {
+			return false
+		}
+	}
 	return m.busy != nil && m.busy.long && m.now().Sub(m.busy.since) >= showAfter
 }

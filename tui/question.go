@@ -90,7 +90,7 @@ func (b *questionBox) key(name, _ string) answer {
 	}
 	work, q := b.work, b.q
 	return answer{close: true, then: func(m *model) tea.Cmd {
-		return m.quick("answer", q.Call.String()+" is "+said, func() error { return work.Answer(q, v) })
+		return m.aside("answer", q.Call.String()+" is "+said, func() error { return work.Answer(q, v) })
 	}}
 }
 

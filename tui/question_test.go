@@ -71,3 +71,21 @@ func TestQuestionWaitsForQuiet(t *testing.T) {
 		t.Error("a key that was on its way answered")
 	}
 }
+
+// A job may be waiting for the answer, and does not keep it from being given.
+func TestQuestionDuringJob(t *testing.T) {
+	d, w := openDemo(t)
+	m := d.m
+	m.busy = &running{job: job{title: "reload", long: true}, since: d.clock.now(), cancel: func() {}}
+	d.tick(10)
+	d.wants("running for")
+	w.set(func(s *bench.State) {
+		s.Applied, s.Hold = bench.HoldAsk, &apply.Status{Alive: true, Asked: []apply.Question{{ID: 1, Call: call("mkdir"), Waiting: 1, Until: d.clock.now().Add(time.Minute)}}}
+	})
+	d.tick(1)
+	d.wants("Allow mkdir?")
+	d.keys("o")
+	if !slices.Contains(w.log(), "answer 1 once") {
+		t.Errorf("did %v", w.log())
+	}
+}
