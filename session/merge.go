@@ -76,7 +76,7 @@ func Merge(tool string, inputs ...Input) (*Session, []string, error) {
 		}
 	})
 	s.AddSplit(mergedSplit(m.runs))
-	return s, slices.Concat(m.notes, m.differences(), deniedByEdits(s)), nil
+	return s, slices.Concat(m.notes, m.differences(), deniedByEdits(s), leftOutByEdits(s)), nil
 }
 
 // merger collects what goes into a merged session.
@@ -95,6 +95,9 @@ func (m *merger) take(in Input) error {
 		return err
 	} else if own != nil {
 		runs = append(runs, *own)
+		if n := len(s.Recognise(own.Split)); n > 0 {
+			m.notes = append(m.notes, fmt.Sprintf("%s: %s that nobody decided on, and what only it calls counts as run", in.Name, count(n, "recognised reload")))
+		}
 	}
 	if len(runs) == 0 {
 		return errors.New("nothing was recorded in it")
@@ -134,6 +137,9 @@ func (m *merger) add(r Run, input string) {
 	text := fmt.Sprintf("%s: the recording of %s comes more than once, and counts once", input, r.Label())
 	if old.Split.At != r.Split.At || old.Split.Stop != r.Split.Stop {
 		text += fmt.Sprintf("; it is cut at %s and at %s: what either saw in a phase is taken", seconds(old.Split.At), seconds(r.Split.At))
+	}
+	if !slices.EqualFunc(old.Seen[policy.Admin], r.Seen[policy.Admin], func(a, b policy.Use) bool { return a.Call == b.Call }) {
+		text += "; its reloads are not marked alike: what either has in run stays there"
 	}
 	m.notes = append(m.notes, text)
 }
@@ -297,6 +303,24 @@ func deniedByEdits(s *Session) []string {
 		return nil
 	}
 	return []string{fmt.Sprintf("edits that were taken over deny what was seen: %s", listed(names))}
+}
+
+// leftOutByEdits says what run lacks because edits leave a group of calls out, which
+// one input may have done and another not.
+func leftOutByEdits(s *Session) []string {
+	sp, _ := s.Split()
+	p := s.Policy(sp)
+	var out []string
+	for _, ph := range []policy.Phase{policy.Stop, policy.Admin} {
+		if alone := p.Alone(ph); !p.Included(ph) && len(alone) > 0 {
+			var names []string
+			for _, c := range alone {
+				names = append(names, c.String())
+			}
+			out = append(out, fmt.Sprintf("edits that were taken over leave %v out: run denies what only it calls, %s", ph, listed(names)))
+		}
+	}
+	return out
 }
 
 // lastEdits notes the edits of one input that stand, call by call.

@@ -385,3 +385,65 @@ func TestRunsOfAHostileFile(t *testing.T) {
 		}
 	}
 }
+
+// What was administration in a run is so in the merged session, by any way it was
+// put together; what is odd about it is said.
+func TestMergeOfReloads(t *testing.T) {
+	reloaded := func(host string, start int64, marked, out bool) *Session {
+		s := runOf(t, host, start, time.Second, row(callKill, 2, 5*time.Second), row(callBind, 1, 8*time.Second))
+		s.AddMark(Mark{At: 5*time.Second - 1, Kind: MarkReload, Pid: 7, Comm: "web", Text: "SIGHUP from outside (pid 9)"})
+		if marked {
+			if err := s.ChangeAdmin(AdminChange{AdminAdd, Admin{From: 4900 * time.Millisecond, To: 5100 * time.Millisecond, By: "user"}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if out {
+			s.AddEdit(policy.Edit{At: time.Unix(start, 0), Op: policy.OpLeaveOut, Phase: policy.Admin})
+		}
+		return s
+	}
+	a, plain := Input{"a", reloaded("h1", 100, true, true)}, Input{"b", runOf(t, "h2", 200, 2*time.Second)}
+	for name, s := range map[string]*Session{
+		"at once":  first(mergeOf(t, a, plain)),
+		"in steps": first(mergeOf(t, Input{"m", first(mergeOf(t, plain))}, Input{"n", first(mergeOf(t, a))})),
+	} {
+		u := usesOf(s)
+		if x := u["admin kill"]; x.Count != 2 || x.Runs != 1 || x.OfRuns != 1 || x.First < 3999*time.Millisecond || x.Last > 4*time.Second {
+			t.Errorf("%s: %+v", name, x)
+		}
+		if _, in := u["run kill"]; in || u["run bind"].Count != 1 {
+			t.Errorf("%s: %+v", name, u)
+		}
+		sp, _ := s.Split()
+		p := s.Policy(sp)
+		if p.Included(policy.Admin) || p.Narrow().Has(callKill) || !p.Narrow().Has(callBind) {
+			t.Errorf("%s: admin included %v, run %v", name, p.Included(policy.Admin), p.Narrow())
+		}
+		if d := Rehearse(s, sp, p).Denied; len(d) != 1 || d[0].Phase != policy.Admin || d[0].Call != callKill {
+			t.Errorf("%s: rehearsed %+v", name, d)
+		}
+		path := filepath.Join(t.TempDir(), "m")
+		if err := Save(path, s); err != nil {
+			t.Fatal(err)
+		}
+		if again, _, err := Open(path); err != nil || usesOf(again)["admin kill"] != u["admin kill"] {
+			t.Errorf("%s: reopened: %v", name, err)
+		}
+	}
+	for name, x := range map[string]struct {
+		in   []Input
+		want string
+	}{
+		"left out":      {[]Input{a, plain}, "edits that were taken over leave admin out: run denies what only it calls, kill"},
+		"not decided":   {[]Input{{"c", reloaded("h3", 300, false, false)}, plain}, "c: 1 recognised reload that nobody decided on, and what only it calls counts as run"},
+		"marked in one": {[]Input{a, {"a2", reloaded("h1", 100, false, false)}}, "its reloads are not marked alike: what either has in run stays there"},
+		"marked alike":  {[]Input{{"a", reloaded("h1", 100, true, false)}, {"a2", reloaded("h1", 100, true, false)}}, "counts once"},
+	} {
+		_, notes := mergeOf(t, x.in...)
+		if text := strings.Join(notes, "\n"); !strings.Contains(text, x.want) || name == "marked alike" && strings.Contains(text, "not marked") {
+			t.Errorf("%s: it says %q, want %q", name, text, x.want)
+		}
+	}
+}
+
+func first(s *Session, _ []string) *Session { return s }
