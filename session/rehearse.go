@@ -44,9 +44,8 @@ type Caller struct {
 }
 
 const (
-	maxCallers    = 8 // of one denied call
-	maxOfOneCall  = 3 // samples of one denied call
-	noMoreCallers = 64 * maxCallers
+	maxCallers   = 8 // of one denied call
+	maxOfOneCall = 3 // samples of one denied call
 )
 
 // Rehearsal is how a recording would have fared under a policy. Essential calls
@@ -170,35 +169,37 @@ func (s *Session) tell(denied []Denied, sp Split) {
 			d.calledBy(u, spans[d.Phase])
 		}
 	}
-	for i := range denied {
-		denied[i].settle()
-	}
 	s.sampled(byCall, spans)
 }
 
-// calledBy notes a process that made the call, if it can have in these spans.
+// calledBy notes a process that made the call, if it can have in these spans. Those
+// that count most are kept, in their order.
 func (d *Denied) calledBy(u ProcessUse, spans []stretch) {
-	first, last := holds(spans, u.First), holds(spans, u.Last)
-	if !first && !last && !slices.ContainsFunc(spans, func(x stretch) bool { return u.Last > x.from && u.First <= x.to }) {
+	if !overlap(spans, u.First, u.Last) {
 		return
 	}
-	if d.Callers++; len(d.By) < noMoreCallers {
-		d.By = append(d.By, Caller{u, first || last, first && last && len(spans) == 1})
+	d.Callers++
+	first, last := holds(spans, u.First), holds(spans, u.Last)
+	c := Caller{u, first || last, first && last && len(spans) == 1}
+	i := len(d.By)
+	for i > 0 && compareCallers(&c, &d.By[i-1]) < 0 {
+		i--
 	}
+	if i == maxCallers {
+		return
+	}
+	d.By = slices.Insert(d.By[:min(len(d.By), maxCallers-1)], i, c)
 }
 
-// settle orders the processes, and keeps the first of them.
-func (d *Denied) settle() {
-	rank := func(sure bool) int {
-		if sure {
-			return 0
+// compareCallers orders those that are sure first, then by how often.
+func compareCallers(a, b *Caller) int {
+	if a.Sure != b.Sure {
+		if a.Sure {
+			return -1
 		}
 		return 1
 	}
-	slices.SortFunc(d.By, func(a, b Caller) int {
-		return cmp.Or(cmp.Compare(rank(a.Sure), rank(b.Sure)), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Pid, b.Pid))
-	})
-	d.By = slices.Clone(d.By[:min(len(d.By), maxCallers)])
+	return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Pid, b.Pid))
 }
 
 // sampled adds the samples at hand, newest first.

@@ -1,7 +1,7 @@
 package session
 
 import (
-	"slices"
+	"sort"
 	"time"
 )
 
@@ -30,9 +30,15 @@ func without(a stretch, cut []stretch) []stretch {
 	return out
 }
 
-// holds reports whether a time lies in one of some spans.
-func holds(spans []stretch, at time.Duration) bool {
-	return slices.ContainsFunc(spans, func(x stretch) bool { return at > x.from && at <= x.to })
+// holds reports whether a time lies in one of some spans, which are in order and
+// apart.
+func holds(spans []stretch, at time.Duration) bool { return overlap(spans, at, at) }
+
+// overlap reports whether some spans, in order and apart, have a time from first to
+// last, both included.
+func overlap(spans []stretch, first, last time.Duration) bool {
+	i := sort.Search(len(spans), func(i int) bool { return spans[i].to >= first })
+	return i < len(spans) && spans[i].from < last
 }
 
 // clipSpans returns what of some spans lies between from and to.
