@@ -84,7 +84,7 @@ func foretellReload(n *snapshot, needs reloadNeeds) []line {
 			return append(out, say(bad, "Foretold: under the run set of now it will fail. When it was last answered, it used %s, which run does not allow:",
 				plural(len(miss), "call")), say(bad, "  %s", strings.Join(names(miss), ", ")))
 		}
-		return append(out, say(plainLine, "What it uses after the split is recorded as run, and so allowed there unless you deny it. With the dry run on (d), what it needs beyond the run set is listed by call and process."))
+		return append(out, say(plainLine, "What it uses after the split is recorded as %s. With the dry run on (d), what it needs beyond the run set is listed by call and process.", recordedAs(n)))
 	}
 	narrow := n.inPlace().Narrow()
 	gone := n.known().Minus(narrow)
@@ -103,6 +103,14 @@ func foretellReload(n *snapshot, needs reloadNeeds) []line {
 			say(warn, "  %s", strings.Join(sortedNames(gone), ", ")), say(plainLine, "Each answers %s.", answers(n.inPlace(), gone.Calls())))
 	}
 	return append(out, say(plainLine, "Serving goes on in any case."))
+}
+
+// recordedAs says what becomes of the calls that are made now.
+func recordedAs(n *snapshot) string {
+	if slices.ContainsFunc(n.admins, func(a session.Admin) bool { return a.To == 0 }) {
+		return "admin, for a reload is marked"
+	}
+	return "run, and so allowed there unless you deny it; ( before it and ) after it make that admin"
 }
 
 // missing are the calls that a set does not have.
