@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -88,9 +87,9 @@ nobody used. The exit status is 1 when anything would have been denied.`,
 	return c
 }
 
-// showRehearsal prints a rehearsal for people.
-func showRehearsal(w io.Writer, r session.Rehearsal) {
-	for _, d := range r.Denied {
+// showDenied prints what would have been denied, for people.
+func showDenied(w io.Writer, list []session.Denied) {
+	for _, d := range list {
 		when := "a thread was asleep in it"
 		if d.Count > 0 {
 			when = fmt.Sprintf("%d times, %s to %s", d.Count, d.First.Round(time.Millisecond), d.Last.Round(time.Millisecond))
@@ -106,6 +105,11 @@ func showRehearsal(w io.Writer, r session.Rehearsal) {
 			fmt.Fprintf(w, "          sample at %s by %s (pid %d) %s\n", x.At.Round(time.Millisecond), printable(x.Comm), x.Pid, printable(x.Path))
 		}
 	}
+}
+
+// showRehearsal prints a rehearsal for people.
+func showRehearsal(w io.Writer, r session.Rehearsal) {
+	showDenied(w, r.Denied)
 	if len(r.Denied) == 0 {
 		fmt.Fprintln(w, "nothing would have been denied")
 	}
@@ -122,67 +126,67 @@ func showRehearsal(w io.Writer, r session.Rehearsal) {
 
 // rehearsalJSON prints a rehearsal for programs. Lists are never null.
 func rehearsalJSON(w io.Writer, r session.Rehearsal) error {
-	type caller struct {
-		Pid  uint32 `json:"pid"`
-		Comm string `json:"comm"`
-		Exe  string `json:"exe"`
-		Sure bool   `json:"sure"`
-	}
-	type denied struct {
-		Call      string   `json:"call"`
-		Phase     string   `json:"phase"`
-		Count     uint64   `json:"count"`
-		FirstSecs float64  `json:"first_seconds"`
-		LastSecs  float64  `json:"last_seconds"`
-		InFlight  bool     `json:"in_flight"`
-		By        []caller `json:"by"`
-		Refused   []string `json:"refused_values"` // by a condition; none: the call is denied whatever its arguments
-	}
-	out := struct {
-		Denied   []denied `json:"denied"`
-		Idle     []string `json:"idle"`
-		Unused   []string `json:"unused"`
-		Unjudged []string `json:"unjudged"` // allowed under conditions whose arguments were not recorded
-	}{[]denied{}, callNames(r.Idle), callNames(r.Unused), callNames(r.Unjudged)}
-	for _, d := range r.Denied {
-		x := denied{d.Call.String(), d.Phase.String(), d.Count, d.First.Seconds(), d.Last.Seconds(), d.InFlight, []caller{}, []string{}}
+	return writeJSON(w, struct {
+		Denied   []deniedJSON `json:"denied"`
+		Idle     []string     `json:"idle"`
+		Unused   []string     `json:"unused"`
+		Unjudged []string     `json:"unjudged"` // allowed under conditions whose arguments were not recorded
+	}{deniedOf(r.Denied), callNames(r.Idle), callNames(r.Unused), callNames(r.Unjudged)})
+}
+
+// deniedJSON is a call that would have been denied, for programs.
+type deniedJSON struct {
+	Call      string       `json:"call"`
+	Phase     string       `json:"phase"`
+	Count     uint64       `json:"count"`
+	FirstSecs float64      `json:"first_seconds"`
+	LastSecs  float64      `json:"last_seconds"`
+	InFlight  bool         `json:"in_flight"`
+	By        []callerJSON `json:"by"`
+	Callers   int          `json:"callers"`        // all of them, those left out too
+	Refused   []string     `json:"refused_values"` // by a condition; none: the call is denied whatever its arguments
+	Samples   []sampleJSON `json:"samples"`
+}
+
+type callerJSON struct {
+	Pid  uint32 `json:"pid"`
+	Comm string `json:"comm"`
+	Exe  string `json:"exe"`
+	Sure bool   `json:"sure"`
+}
+
+type sampleJSON struct {
+	AtSecs float64  `json:"at_seconds"`
+	Pid    uint32   `json:"pid"`
+	Comm   string   `json:"comm"`
+	Args   []string `json:"args"` // as hexadecimal numbers: they have 64 bits
+	Path   string   `json:"path"`
+}
+
+func deniedOf(all []session.Denied) []deniedJSON {
+	out := []deniedJSON{}
+	for _, d := range all {
+		x := deniedJSON{d.Call.String(), d.Phase.String(), d.Count, d.First.Seconds(), d.Last.Seconds(), d.InFlight,
+			[]callerJSON{}, d.Callers, []string{}, []sampleJSON{}}
 		for _, c := range d.By {
-			x.By = append(x.By, caller{c.Pid, c.Comm, c.Exe, c.Sure})
+			x.By = append(x.By, callerJSON{c.Pid, c.Comm, c.Exe, c.Sure})
 		}
 		for _, v := range d.Refused {
 			x.Refused = append(x.Refused, v.String())
 		}
-		out.Denied = append(out.Denied, x)
+		for _, y := range d.Samples {
+			x.Samples = append(x.Samples, sampleJSON{y.At.Seconds(), y.Pid, y.Comm, hexes(y.Args[:]), y.Path})
+		}
+		out = append(out, x)
 	}
-	text, err := json.MarshalIndent(out, "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(append(escaped(text), '\n'))
-	return err
+	return out
 }
 
-// showAdmin prints the marked and the recognised reloads.
-func showAdmin(w io.Writer, s *session.Session, p policy.Policy, sp session.Split, has bool) {
-	for _, a := range s.Admins() {
-		end := "not ended"
-		if a.To != 0 {
-			end = "to " + a.To.Round(time.Millisecond).String()
-		}
-		fmt.Fprintf(w, "admin     %s %s: %s (%s)\n", a.From.Round(time.Millisecond), end, printable(a.How), printable(a.By))
+// hexes writes argument values.
+func hexes(values []uint64) []string {
+	out := []string{}
+	for _, v := range values {
+		out = append(out, fmt.Sprintf("%#x", v))
 	}
-	if !has {
-		return
-	}
-	if alone := p.Alone(policy.Admin); len(alone) > 0 {
-		word := "run allows these for it alone"
-		if !p.Included(policy.Admin) {
-			word = "left out: run denies these, and the next reload fails"
-		}
-		fmt.Fprintf(w, "          %s: %v\n", word, policy.NewSet(alone...))
-	}
-	for _, r := range s.Recognise(sp) {
-		fmt.Fprintf(w, "reload?   %s to %s: %s; nowhere else in run: %v\n", r.From.Round(time.Millisecond), r.To.Round(time.Millisecond),
-			printable(r.How), policy.NewSet(r.Calls...))
-	}
+	return out
 }

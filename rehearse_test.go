@@ -28,7 +28,7 @@ func reloadedFile(t *testing.T) string {
 		}
 	}
 	s.AddSplit(session.Split{At: time.Second, By: "user"})
-	s.AddSamples([]session.Sample{{At: 5*time.Second + 3, Pid: 7, Group: trace.Main, Call: call(t, "rename"), Comm: "we\x1b[2Jb", Path: "/a"}})
+	s.AddSamples([]session.Sample{{At: 5*time.Second + 3, Pid: 7, Group: trace.Main, Call: call(t, "rename"), Comm: "we\x1b[2Jb", Path: "/a", Args: [6]uint64{42}}})
 	a := session.Admin{From: 5 * time.Second, To: 5100 * time.Millisecond, How: "marked\x1b", By: "user"}
 	if err := s.ChangeAdmin(session.AdminChange{Op: session.AdminAdd, Admin: a}); err != nil {
 		t.Fatal(err)
@@ -63,11 +63,23 @@ func TestRehearseCommand(t *testing.T) {
 	}
 	out, _ = said(t, 1, "rehearse", "--json", file, "--leave-out", "admin")
 	var got struct {
-		Denied []struct{ Call, Phase string }
-		Idle   []string
+		Denied []struct {
+			Call, Phase string
+			Samples     []struct {
+				Comm, Path string
+				Args       []string
+			}
+		}
+		Idle []string
 	}
 	if err := json.Unmarshal([]byte(out), &got); err != nil || len(got.Denied) != 1 || got.Denied[0].Phase != policy.Admin.String() || got.Idle == nil {
-		t.Errorf("%v: %s", err, out)
+		t.Fatalf("%v: %s", err, out)
+	}
+	if x := got.Denied[0].Samples; len(x) != 1 || x[0].Comm != "we\x1b[2Jb" || x[0].Path != "/a" || len(x[0].Args) != 6 || x[0].Args[0] != "0x2a" {
+		t.Errorf("samples %+v", x)
+	}
+	if strings.ContainsRune(out, 0x1b) {
+		t.Error("an escape reaches the terminal")
 	}
 	in, _ := said(t, 0, "export", "--format", "text", "--phase", "run", file)
 	left, _ := said(t, 0, "export", "--format", "text", "--phase", "run", "--leave-out", "admin", file)
@@ -76,4 +88,58 @@ func TestRehearseCommand(t *testing.T) {
 	}
 	said(t, 2, "rehearse", file, "--leave-out", "boot")
 	said(t, 1, "rehearse", plainFile(t, false))
+}
+
+// What is administration, and what the detectors think, is there for programs, too.
+func TestShowJSONTellsOfReloads(t *testing.T) {
+	type intervals []struct {
+		From  float64 `json:"from_seconds"`
+		To    float64 `json:"to_seconds"`
+		How   string
+		By    string
+		Calls []string
+	}
+	type told struct {
+		Admin struct {
+			Included              bool
+			Alone                 []string
+			Intervals, Recognised intervals
+		}
+		Detectors []struct {
+			Detector string
+			Found    bool
+			At       *float64 `json:"at_seconds"`
+			How      string
+			Evidence []session.Evidence
+		}
+	}
+	show := func(file string) (x told) {
+		out, _ := said(t, 0, "show", "--json", file)
+		if err := json.Unmarshal([]byte(out), &x); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return x
+	}
+	file := reloadedFile(t)
+	x := show(file)
+	if a := x.Admin; !a.Included || len(a.Alone) != 1 || a.Alone[0] != "rename" || len(a.Intervals) != 1 || a.Recognised == nil ||
+		a.Intervals[0].To < 5.1 || a.Intervals[0].How != "marked\x1b" {
+		t.Errorf("admin %+v", a)
+	}
+	if d := x.Detectors; len(d) != 3 || d[0].Detector != "readiness probe" || d[0].Found || d[0].At != nil || d[0].How == "" || d[0].Evidence == nil {
+		t.Errorf("detectors %+v", d)
+	}
+	s, _, err := session.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.UndoEdit()
+	s.AddMark(session.Mark{At: 5 * time.Second, Kind: session.MarkReload, Pid: 7, Comm: "web", Text: "SIGHUP from outside (pid 9)"})
+	guess := filepath.Join(t.TempDir(), "guess.speaker")
+	if err := session.Save(guess, s); err != nil {
+		t.Fatal(err)
+	}
+	if a := show(guess).Admin; len(a.Intervals) != 0 || len(a.Recognised) != 1 || a.Recognised[0].From != 5 || strings.Join(a.Recognised[0].Calls, " ") != "rename" {
+		t.Errorf("admin %+v", a)
+	}
 }

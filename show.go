@@ -169,7 +169,10 @@ func showJSON(w io.Writer, s *session.Session) error {
 		Trials       []session.Trial `json:"trials"`
 		Calls        []call          `json:"calls"`
 		Runs         []runJSON       `json:"runs"`
-	}{s.Meta(), s.Length().Seconds(), list(missing.Sentences()), missing, has, nil, "", nil, list(s.Marks()), list(s.Trials()), []call{}, runsJSON(s.Runs())}
+		Detectors    []opinionJSON   `json:"detectors"` // what each makes of the recording, the weightiest first
+		Admin        adminJSON       `json:"admin"`
+	}{s.Meta(), s.Length().Seconds(), list(missing.Sentences()), missing, has, nil, "", nil, list(s.Marks()), list(s.Trials()), []call{}, runsJSON(s.Runs()),
+		opinionsOf(s), adminOf(s, p, sp, has)}
 	if has {
 		sp.Evidence = list(sp.Evidence)
 		out.Split, out.Run = &sp, runFactsOf(s, sp)
