@@ -193,12 +193,7 @@ func (p Policy) Refuses(ph Phase, s Seen) bool {
 	if when == nil {
 		return false
 	}
-	recorded := decidings[s.Call.Name()].args
-	args, known := Args{}, [len(Args{})]bool{}
-	for i, arg := range recorded[:min(len(recorded), len(s.Values))] {
-		args[arg], known[arg] = s.Values[i], true
-	}
-	args = s.Call.ABI.Seen(args)
+	args, known := s.args()
 	return !slices.ContainsFunc(when, func(all []Condition) bool {
 		return !slices.ContainsFunc(all, func(c Condition) bool { return known[c.Arg] && !c.Holds(args) })
 	})

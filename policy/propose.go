@@ -14,6 +14,27 @@ type Seen struct {
 	Count  uint64
 }
 
+// Given returns the answer to a call of which the arguments are known that decide
+// what it does. ok is false where a rule asks for others.
+func (r Rules) Given(s Seen) (a Action, ok bool) {
+	args, known := s.args()
+	for _, rule := range r.rules[s.Call] {
+		if slices.ContainsFunc(rule.When, func(c Condition) bool { return !known[c.Arg] }) {
+			return 0, false
+		}
+	}
+	return r.Want(s.Call, args), true
+}
+
+// args are the arguments of a call as far as they are known, and which are.
+func (s Seen) args() (args Args, known [len(Args{})]bool) {
+	recorded := decidings[s.Call.Name()].args
+	for i, arg := range recorded[:min(len(recorded), len(s.Values))] {
+		args[arg], known[arg] = s.Values[i], true
+	}
+	return s.Call.ABI.Seen(args), known
+}
+
 // deciding says which arguments of a call decide what it does, and how they are
 // compared.
 type deciding struct {

@@ -197,7 +197,7 @@ func (r Rules) Allowed() (always, sometimes Set) {
 	}
 	var yes, partly []Call
 	for c := range calls {
-		switch allows, denies := r.both(c); {
+		switch allows, denies := r.Answers(c); {
 		case allows && denies:
 			partly = append(partly, c)
 		case allows:
@@ -207,9 +207,10 @@ func (r Rules) Allowed() (always, sometimes Set) {
 	return NewSet(yes...), NewSet(partly...)
 }
 
-// both reports whether a call may be let through and whether it may be denied.
-// Rules that together leave no argument out are not seen to do so.
-func (r Rules) both(c Call) (allows, denies bool) {
+// Answers reports whether a call may be let through and whether it may be denied:
+// both, where its arguments decide. Rules that together leave no argument out are
+// not seen to do so.
+func (r Rules) Answers(c Call) (allows, denies bool) {
 	answers := []Action{}
 	covered := false
 	for _, rule := range r.rules[c] {

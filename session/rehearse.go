@@ -94,9 +94,7 @@ func Rehearse(s *Session, sp Split, p policy.Policy) Rehearsal {
 	}
 	slices.SortFunc(out.Unjudged, func(a, b policy.Call) int { return cmp.Compare(a.String(), b.String()) })
 	out.Unjudged = slices.Compact(out.Unjudged)
-	slices.SortFunc(out.Denied, func(a, b Denied) int {
-		return cmp.Or(cmp.Compare(a.Phase, b.Phase), cmp.Compare(a.First, b.First), compareCalls(a.Call, b.Call))
-	})
+	slices.SortFunc(out.Denied, compareDenied)
 	for _, e := range p.Entries() {
 		essential := slices.ContainsFunc(e.Why, func(r policy.Reason) bool { return r.Origin == policy.OriginEssential })
 		if e.Boot && !used[e.Call] && !essential {
@@ -143,6 +141,11 @@ func (r *Rehearsal) condition(p policy.Policy, ph policy.Phase, u policy.Use, va
 	if !judged || !p.Judged(filter, u.Call) || u.Earlier > 0 {
 		r.Unjudged = append(r.Unjudged, u.Call)
 	}
+}
+
+// compareDenied orders denied calls by phase, then by first use.
+func compareDenied(a, b Denied) int {
+	return cmp.Or(cmp.Compare(a.Phase, b.Phase), cmp.Compare(a.First, b.First), compareCalls(a.Call, b.Call))
 }
 
 // tell finds who made the denied calls, and the samples of them.
