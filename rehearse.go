@@ -50,11 +50,19 @@ func groupOf(name string) (policy.Phase, bool) {
 
 func rehearseCommand(s *settings) *cobra.Command {
 	var groups groupFlags
+	var f profileFlags
 	var asJSON bool
+	var profile, phase string
 	c := &cobra.Command{Use: "rehearse FILE", Short: "tell what a saved session's policy would have denied in it (no root needed)",
 		Long: `Runs the recording against the policy, without a kernel: what would have been
 denied, when, in which phase and by which process, and what is allowed that
-nobody used. The exit status is 1 when anything would have been denied.`,
+nobody used. The exit status is 1 when anything would have been denied.
+
+With --profile it runs it against a profile in any format that speaker reads, as
+the filter of the whole life, or with --phase run as one that is put in place at
+the split. Where a profile looks at arguments, it goes by the values that were
+counted of those that decide what a call does (domains of sockets, flags of clone,
+requests of ioctl); what they do not tell is called unsure.`,
 		Args: oneArg("one session FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			sess, _, err := session.Open(args[0])
@@ -64,27 +72,47 @@ nobody used. The exit status is 1 when anything would have been denied.`,
 			for _, text := range sess.Completeness() {
 				note(cmd, text)
 			}
-			if err := groups.apply(sess); err != nil {
-				return err
+			if ph, ok := filterNames[phase]; profile != "" || phase != "boot" {
+				switch {
+				case !ok:
+					return usageError{fmt.Errorf("--phase %q: say boot (the whole life) or run (from the split on)", phase)}
+				case profile == "":
+					return usageError{errors.New("--phase is for --profile: a session's policy has both")}
+				case len(groups.include)+len(groups.leaveOut) > 0:
+					return usageError{errors.New("--profile takes the place of the session's policy: there are no groups to include or leave out")}
+				}
+				return s.rehearseProfile(cmd, sess, args[0], profile, f, ph == policy.Run, asJSON)
 			}
-			sp, ok := sess.Split()
-			if !ok {
-				return hinted{errors.New("the session has no split, so no policy"), "speaker open " + args[0] + " and accept or set one"}
-			}
-			r := session.Rehearse(sess, sp, sess.Policy(sp))
-			if asJSON {
-				err = rehearsalJSON(s.out, r)
-			} else {
-				showRehearsal(s.out, r)
-			}
-			if err == nil && len(r.Denied) > 0 {
-				err = fmt.Errorf("the policy would have denied %d calls", len(r.Denied))
-			}
-			return err
+			return s.rehearse(sess, args[0], &groups, asJSON)
 		}}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().StringVar(&profile, "profile", "", "rehearse against the profile in this file")
+	c.Flags().StringVar(&phase, "phase", "boot", "what the profile is for: boot (the whole life) or run (from the split on)")
+	f.add(c.Flags())
 	groups.add(c.Flags())
 	return c
+}
+
+// rehearse runs a recording against the session's policy.
+func (s *settings) rehearse(sess *session.Session, path string, groups *groupFlags, asJSON bool) error {
+	if err := groups.apply(sess); err != nil {
+		return err
+	}
+	sp, ok := sess.Split()
+	if !ok {
+		return hinted{errors.New("the session has no split, so no policy"), "speaker open " + path + " and accept or set one"}
+	}
+	r := session.Rehearse(sess, sp, sess.Policy(sp))
+	var err error
+	if asJSON {
+		err = rehearsalJSON(s.out, r)
+	} else {
+		showRehearsal(s.out, r)
+	}
+	if err == nil && len(r.Denied) > 0 {
+		err = fmt.Errorf("the policy would have denied %d calls", len(r.Denied))
+	}
+	return err
 }
 
 // showDenied prints what would have been denied, for people.

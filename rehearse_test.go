@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -142,4 +143,46 @@ func TestShowJSONTellsOfReloads(t *testing.T) {
 	if a := show(guess).Admin; len(a.Intervals) != 0 || len(a.Recognised) != 1 || a.Recognised[0].From != 5 || strings.Join(a.Recognised[0].Calls, " ") != "rename" {
 		t.Errorf("admin %+v", a)
 	}
+}
+
+// Any profile is rehearsed against a recording; what depends on arguments that were
+// not counted is said to be unsure.
+func TestRehearseProfileCommand(t *testing.T) {
+	file, dir := reloadedFile(t), t.TempDir()
+	profile := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	whole := filepath.Join(dir, "whole.json")
+	said(t, 0, "export", "-o", whole, file)
+	left := filepath.Join(dir, "left.json")
+	said(t, 0, "export", "--phase", "run", "--leave-out", "admin", "-o", left, file)
+	args := profile("args.json", `{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
+		{"names": ["read"], "action": "SCMP_ACT_ALLOW"},
+		{"names": ["rename"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 7, "op": "SCMP_CMP_EQ"}]}]}`)
+	for _, x := range []struct {
+		status    int
+		args      []string
+		says, not string
+	}{
+		{0, []string{whole}, "nothing would have been denied", "denied  "},
+		{1, []string{left}, "denied    rename in boot: 1 times", "unsure"},
+		{1, []string{left, "--phase", "run"}, "denied    rename in admin: 1 times", "in boot"},
+		{0, []string{args}, "unsure    rename in admin, 1 times: it looks at arguments, and no values were counted", "denied  "},
+		{0, []string{args, "--json"}, `"phase": "admin"`, "null"},
+		{1, []string{left, "--json"}, `"refused_values": []`, "null"},
+	} {
+		out, _ := said(t, x.status, append([]string{"rehearse", file, "--profile"}, x.args...)...)
+		if !strings.Contains(out, x.says) || strings.Contains(out, x.not) {
+			t.Errorf("%v: it says\n%s", x.args, out)
+		}
+	}
+	said(t, 2, "rehearse", file, "--phase", "run")
+	said(t, 2, "rehearse", file, "--profile", whole, "--phase", "stop")
+	said(t, 2, "rehearse", file, "--profile", whole, "--leave-out", "admin")
+	said(t, 1, "rehearse", file, "--profile", profile("junk", "{"))
+	said(t, 1, "rehearse", file, "--profile", dir)
 }
