@@ -132,6 +132,26 @@ func TestFramesBehindRubbish(t *testing.T) {
 	}
 }
 
+// zeros is a large sparse file, and counts what is read of it.
+type zeros struct{ read int64 }
+
+func (z *zeros) ReadAt(b []byte, _ int64) (int, error) {
+	clear(b)
+	z.read += int64(len(b))
+	return len(b), nil
+}
+
+// What is no session is not read to its end, which may be far away.
+func TestLargeFileOfNothing(t *testing.T) {
+	var z zeros
+	if _, damage, err := read(&z, 1<<40); err != ErrNotSession || !damage.GaveUp {
+		t.Error(damage, err)
+	}
+	if z.read > 2*maxGap {
+		t.Errorf("%d bytes were read", z.read)
+	}
+}
+
 func TestDamagedHeadStillOpens(t *testing.T) {
 	s, epochs := fullSession(t, 20)
 	b := layoutOf(t, s).bytes

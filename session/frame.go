@@ -83,7 +83,7 @@ func (s *scanner) next() (kind frameKind, version byte, body []byte, err error) 
 	from := s.off
 	torn := badBytes{from, from, 0}
 	for {
-		at, err := s.find()
+		at, err := s.find(from + maxGap)
 		if err != nil {
 			s.skip(from, s.size, torn)
 			s.off = s.size
@@ -137,9 +137,17 @@ func (s *scanner) headAt(torn badBytes) badBytes {
 	return torn
 }
 
-// find returns the offset of the next marker.
-func (s *scanner) find() (int64, error) {
+// maxGap is how many bytes without a frame are looked through: far more than an
+// accident leaves in a session, and what is no session is found out in a moment,
+// however large it is.
+const maxGap = 256 << 20
+
+// find returns the offset of the next marker, which is sought up to the offset end.
+func (s *scanner) find(end int64) (int64, error) {
 	for {
+		if s.off > end {
+			return 0, errWork
+		}
 		b, err := s.peek(s.off, maxPayload)
 		if err != nil {
 			return 0, err
