@@ -28,6 +28,9 @@ With --against it says where that differs from a profile in any format that
 speaker reads; the exit status is 1 if it does.`,
 		Args: oneArg("one TARGET"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
 			var want *policy.Rules
 			if against != "" {
 				_, rules, notes, err := f.read(against)

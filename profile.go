@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -26,14 +28,42 @@ func (f *profileFlags) add(to *pflag.FlagSet) {
 	to.StringVar(&f.kernel, "kernel", "", "version of the kernel, for the same (default: this one's)")
 }
 
+// capabilities are all that Linux has, by their names after CAP_.
+var capabilities = strings.Fields(`CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID
+SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE
+SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME
+SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM
+BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE`)
+
+var kernelVersion = regexp.MustCompile(`^[0-9]+\.[0-9]+([.+-]|$)`)
+
+// check finds what names no capability and no version: taken as they are, they
+// would only make rules not count.
+func (f *profileFlags) check() error {
+	for _, c := range f.caps {
+		if name := strings.TrimPrefix(capability(c), "CAP_"); name != "" && !slices.Contains(capabilities, name) {
+			return usageError{fmt.Errorf("--caps %q: Linux has no such capability: say names like CAP_SYS_ADMIN, or \"\" for none", c)}
+		}
+	}
+	if f.kernel != "" && !kernelVersion.MatchString(f.kernel) {
+		return usageError{fmt.Errorf("--kernel %q: say a version like 6.1 or 6.1.0-39-amd64", f.kernel)}
+	}
+	return nil
+}
+
+// capability is how profiles write a capability that a user names.
+func capability(c string) string {
+	if c = strings.ToUpper(strings.TrimSpace(c)); c != "" && !strings.HasPrefix(c, "CAP_") {
+		c = "CAP_" + c
+	}
+	return c
+}
+
 // host is what the flags describe.
 func (f *profileFlags) host() export.Host {
 	h := export.Host{ABI: policy.Native(), Kernel: f.kernel}
 	for _, c := range f.caps {
-		if c = strings.ToUpper(strings.TrimSpace(c)); c != "" && !strings.HasPrefix(c, "CAP_") {
-			c = "CAP_" + c
-		}
-		h.Caps = append(h.Caps, c)
+		h.Caps = append(h.Caps, capability(c))
 	}
 	var u unix.Utsname
 	if h.Kernel == "" && unix.Uname(&u) == nil {

@@ -17,10 +17,16 @@ func verifyCommand(s *settings) *cobra.Command {
 to a filter, and runs that filter for every call number of every ABI, at all
 arguments where an answer could change. It prints what was proved, or the cases
 in which the filter answers otherwise.`,
-		Args: oneArg("one FILE, a session or a profile"),
+		Args: oneArg("one FILE: a session or a profile"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
 			sess, _, err := session.Open(args[0])
 			if err == nil && f.format == "" {
+				for _, text := range sess.Completeness() { // what is proved is no wider than what was recorded
+					note(cmd, text)
+				}
 				return s.verifySession(args[0], sess)
 			}
 			if err != nil && !errors.Is(err, session.ErrNotSession) {
