@@ -162,7 +162,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 func oneArg(what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != 1 {
-			return usageError{fmt.Errorf("%s is needed, and nothing else", what)}
+			return usageError{fmt.Errorf("it takes %s, and nothing else", what)}
 		}
 		return nil
 	}

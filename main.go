@@ -48,7 +48,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	out := &checked{to: stdout}
 	cmd := commands(out, stderr)
 	cmd.SetArgs(args)
-	err := cmd.ExecuteContext(ctx)
+	used, err := cmd.ExecuteContextC(ctx)
 	if err == nil {
 		err = out.err
 	}
@@ -58,7 +58,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if st := exitStatus(0); errors.As(err, &st) {
 		return int(st)
 	}
-	tell(stderr, err)
+	if out := used.Flags().Lookup("out"); out != nil && out.Changed && errors.Is(err, fs.ErrExist) {
+		err = hinted{err, "nothing is overwritten: give -o another name, or remove that file"}
+	}
+	tell(stderr, err, used.CommandPath()+" --help")
 	if errors.As(err, new(usageError)) || errors.As(err, new(trouble)) {
 		return 2
 	}
@@ -104,16 +107,17 @@ type hinted struct {
 
 func (h hinted) Unwrap() error { return h.error }
 
-// tell prints an error as one line, and its hint, if any, as another. Bytes
-// that a terminal would act on are made harmless: names in errors may come
-// from a container.
-func tell(w io.Writer, err error) {
+// tell prints an error as one line, and its hint, if any, as another; help is what
+// prints the help of the command that was used. Bytes that a terminal would act on
+// are made harmless: names in errors may come from a container.
+func tell(w io.Writer, err error, help string) {
 	fmt.Fprintln(w, "speaker: error:", printable(err.Error()))
 	var h hinted
-	if errors.As(err, &h) {
+	switch {
+	case errors.As(err, &h):
 		fmt.Fprintln(w, "hint:", printable(h.hint))
-	} else if errors.As(err, new(usageError)) {
-		fmt.Fprintln(w, "hint: speaker --help")
+	case errors.As(err, new(usageError)):
+		fmt.Fprintln(w, "hint:", help)
 	}
 }
 
