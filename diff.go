@@ -155,12 +155,7 @@ func (x side) filter(ph policy.Phase) session.Filter {
 	if x.session == nil {
 		return session.FilterOfRules(x.rules)
 	}
-	p := x.session.Policy(x.split)
-	set := p.Wide()
-	if ph == policy.Run {
-		set = p.Narrow()
-	}
-	return session.FilterOf(policy.Spec{Allow: set.Union(export.RuntimeCalls())})
+	return session.FilterOf(export.SpecOf(x.session.Policy(x.split), ph))
 }
 
 // difference is what was compared, and how.

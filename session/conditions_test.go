@@ -107,3 +107,18 @@ func TestRehearseConditions(t *testing.T) {
 		t.Errorf("proposed: %+v", p)
 	}
 }
+
+// Sessions that differ in conditions differ.
+func TestDiffConditions(t *testing.T) {
+	a, b := usedAt(t, 20*sec, 41), usedAt(t, 20*sec, 41)
+	b.AddEdit(onSocket(policy.OpCondition, 2))
+	sp := Split{At: 2 * sec}
+	for _, p := range Diff(a, sp, b, sp) {
+		if p.Same() != (p.Name != "narrow filter") {
+			t.Errorf("%s: %+v", p.Name, p)
+		}
+		if p.Name == "narrow filter" && (len(p.Changed) != 1 || p.Changed[0] != (Change{callSocket, "allow", "allow if arg0 == 0x2 and arg1 & 0xf == 0x1, else EPERM"})) {
+			t.Errorf("changed: %+v", p.Changed)
+		}
+	}
+}

@@ -41,7 +41,8 @@ func Diff(a *Session, spA Split, b *Session, spB Split) []Part {
 		}
 	}
 	pA, pB := a.Policy(spA), b.Policy(spB)
-	return append(out, diffSets("wide filter", pA.Wide(), pB.Wide()), diffSets("narrow filter", pA.Narrow(), pB.Narrow()))
+	return append(out, DiffFilters("wide filter", FilterOf(pA.WideSpec()), FilterOf(pB.WideSpec())),
+		DiffFilters("narrow filter", FilterOf(pA.NarrowSpec()), FilterOf(pB.NarrowSpec())))
 }
 
 func callsOf(uses []policy.Use) policy.Set {
@@ -71,15 +72,33 @@ type answer struct {
 
 // FilterOf is the filter that a spec describes.
 func FilterOf(s policy.Spec) Filter {
-	calls := s.Allow.Union(s.Notify).Calls()
+	conditional := s.Conditional()
+	calls := s.Allow.Union(s.Notify).Union(conditional).Calls()
 	f := Filter{calls: calls, answer: func(c policy.Call) answer {
 		want := s.Want(c)
-		return answer{passes: want.Allows(), text: want.String()}
+		if !conditional.Has(c) {
+			return answer{passes: want.Allows(), text: want.String()}
+		}
+		return answer{partly: true, text: conditionsText(s, c)}
 	}}
 	for _, c := range calls {
 		f.abis = append(f.abis, c.ABI)
 	}
 	return f
+}
+
+// conditionsText words what a spec answers to a call with conditions, as rulesText
+// does.
+func conditionsText(s policy.Spec, c policy.Call) string {
+	var out []string
+	for _, rule := range s.When {
+		if rule.Call == c {
+			_, text, _ := strings.Cut(rule.String(), ": ")
+			out = append(out, text)
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(append(out, s.Want(c).String()), ", else ")
 }
 
 // FilterOfRules is the filter that rules describe.

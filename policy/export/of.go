@@ -54,6 +54,19 @@ func conditions(p policy.Policy, o Options) (when []policy.Rule, without policy.
 	return when, without
 }
 
+// SpecOf returns the filter of the profile that a policy's phase, Boot or Run, is
+// exported as with Options.Runtime.
+func SpecOf(p policy.Policy, ph policy.Phase) policy.Spec {
+	set := p.Wide()
+	if ph == policy.Run {
+		set = p.Narrow()
+	}
+	when, _ := conditions(p, Options{Phase: ph, Runtime: true})
+	s := policy.Spec{When: when}
+	s.Allow = set.Union(RuntimeCalls()).Minus(s.Conditional())
+	return s
+}
+
 // runtimeArgs are the arguments with which container runtimes make calls that
 // conditions are commonly about: threads of Go and of C, and memory without code.
 var runtimeArgs = map[string][]policy.Args{

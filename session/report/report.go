@@ -271,6 +271,9 @@ func callOf(e policy.Entry) call {
 // why words the provenance of an entry.
 func why(e policy.Entry) string {
 	var out []string
+	for _, c := range e.Conditions {
+		out = append(out, fmt.Sprintf("%s only if %s (%s)", c.Phase, c, clean(string(c.Origin))))
+	}
 	if seen := e.SeenIn(); seen != "" {
 		out = append(out, seen)
 	}
