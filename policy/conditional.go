@@ -134,8 +134,8 @@ func (g gate) of(ph Phase) [][]Condition {
 
 // When returns the alternatives of conditions under which the wide filter (Boot)
 // or the narrow one (Run) allows a call, conditions of both put together. nil:
-// there are none, or the call is not allowed at all. The slices are shared: read
-// only.
+// there are none. They say nothing of whether the filter allows the call at all.
+// The slices are shared: read only.
 func (p Policy) When(ph Phase, c Call) [][]Condition { return p.gates[c].of(ph) }
 
 // Conditional returns the calls that the wide filter (Boot) or the narrow one

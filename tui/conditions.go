@@ -121,7 +121,11 @@ func conditionsWord(e policy.Entry) string {
 func conditionLines(e policy.Entry) []line {
 	var out []line
 	for _, c := range e.Conditions {
-		text := fmt.Sprintf("%s allows it only if %s (%s)", c.Phase, c, c.Origin)
+		verb := "allows it"
+		if c.Phase == policy.Run && !e.Run || c.Phase == policy.Boot && !e.Boot {
+			verb = "denies it, and once it is allowed does so"
+		}
+		text := fmt.Sprintf("%s %s only if %s (%s)", c.Phase, verb, c, c.Origin)
 		if c.Note != "" {
 			text += ": " + c.Note
 		}
