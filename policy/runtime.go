@@ -24,10 +24,11 @@ var runtimes = []runtimeNeeds{
 }
 
 // runtimeMargin is what other versions, other kernels and the Go runtime inside
-// runc may call there.
+// runc may call there, and crun that waits to be told to start (pselect6), as
+// Podman has it do.
 const runtimeMargin = "brk clock_gettime clone close_range dup3 epoll_create1 epoll_pwait execveat exit " +
 	"exit_group faccessat fchdir getegid geteuid getgid getrandom gettid getuid lseek madvise mmap mprotect " +
-	"munmap nanosleep openat2 pipe2 readlinkat restart_syscall rseq sched_getaffinity sched_yield " +
+	"munmap nanosleep openat2 pipe2 pselect6 readlinkat restart_syscall rseq sched_getaffinity sched_yield " +
 	"set_robust_list sigaltstack statfs statx tgkill umask"
 
 // RuntimeCalls returns, for the native ABI, what runc and crun call after they
