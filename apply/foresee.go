@@ -52,7 +52,7 @@ func foresee(ctx context.Context, pids func() ([]int, error), want policy.Spec) 
 		return Proof{}, err
 	}
 	var p Proof
-	err = p.compare(ctx, topped(d, f.Insns), want)
+	err = p.compare(ctx, topped(d, f.Insns), wantedBy(want))
 	return p, err
 }
 

@@ -9,34 +9,63 @@ import (
 	"speaker/policy"
 )
 
-// judge compares stacks of filters with a spec. Each filter is asked once,
-// however many stacks it is in.
-type judge struct {
-	cases   []asked
-	answers [][]policy.Action // by filter, then case
-}
-
-// asked is what filters are asked for: a call, with arguments where the spec has
-// conditions on them.
-type asked struct {
+// wanted is one case: a call with arguments, and what is to be answered to it.
+type wanted struct {
 	call policy.Call
 	args policy.Args
 	want policy.Action
 }
 
-// verdict is what one stack of filters answers, compared with the spec.
+// wantedBy lists the cases of a spec: every call, and those with conditions at all
+// arguments at which the answer could change.
+func wantedBy(s policy.Spec) []wanted {
+	var out []wanted
+	conditional := s.Conditional()
+	for _, c := range everyCall() {
+		if !conditional.Has(c) {
+			out = append(out, wanted{call: c, want: s.Want(c)})
+			continue
+		}
+		for _, args := range s.Edges(c) {
+			out = append(out, wanted{c, args, s.Answer(c, args)})
+		}
+	}
+	return out
+}
+
+// wantedByRules lists the cases of rules, at all arguments at which they could
+// change their answer.
+func wantedByRules(r policy.Rules) []wanted {
+	var out []wanted
+	for _, c := range everyCall() {
+		for _, args := range policy.Edges(r.Of(c)) {
+			out = append(out, wanted{c, args, r.Want(c, args)})
+		}
+	}
+	return out
+}
+
+// judge compares stacks of filters with what is wanted. Each filter is asked once,
+// however many stacks it is in.
+type judge struct {
+	cases   []wanted
+	answers [][]policy.Action // by filter, then case
+}
+
+// verdict is what one stack of filters answers, compared with what is wanted.
 type verdict struct {
-	differ   []Difference // without the thread
+	differ   []Difference // the first ones, without the thread
+	differs  int          // all of them
 	stricter []policy.Call
 }
 
 // often is after how many calls it is looked whether anybody still waits.
 const often = 64
 
-// newJudge asks every filter for every call there is, and some numbers beyond. A
-// hostile one may have 4096 instructions, so that this takes a while.
-func newJudge(ctx context.Context, filters [][]unix.SockFilter, want policy.Spec) (*judge, error) {
-	j := &judge{cases: everyCase(want)}
+// newJudge asks every filter for every case there is. A hostile one may have 4096
+// instructions, so that this takes a while.
+func newJudge(ctx context.Context, filters [][]unix.SockFilter, cases []wanted) (*judge, error) {
+	j := &judge{cases: cases}
 	for _, f := range filters {
 		if err := j.ask(ctx, f); err != nil {
 			return nil, err
@@ -52,9 +81,9 @@ func (j *judge) ask(ctx context.Context, f []unix.SockFilter) error {
 		if i%often == 0 && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		var err error
 		d := policy.DataOf(c.call)
 		d.Args = c.args
+		var err error
 		if answers[i], err = policy.Eval(f, d); err != nil {
 			return fmt.Errorf("evaluate a dumped filter for %s: %w", c.call, err)
 		}
@@ -70,13 +99,17 @@ func (j *judge) judge(ctx context.Context, chain []int) (verdict, error) {
 		if i%often == 0 && ctx.Err() != nil { // a stack may be thousands deep
 			return v, context.Cause(ctx)
 		}
-		got, wanted := j.of(chain, i), c.want
+		got := j.of(chain, i)
 		switch {
-		case got.Kind() == wanted.Kind() || got.Denies() && wanted.Denies() || got.Allows() && wanted.Allows():
+		case got.Kind() == c.want.Kind() || got.Denies() && c.want.Denies() || got.Allows() && c.want.Allows():
 		case got.Denies() && len(chain) > 1 && j.of(chain[:len(chain)-1], i).Denies():
-			v.stricter = append(v.stricter, c.call)
+			if n := len(v.stricter); n == 0 || v.stricter[n-1] != c.call {
+				v.stricter = append(v.stricter, c.call)
+			}
 		default:
-			v.differ = append(v.differ, Difference{Call: c.call, Args: c.args, Got: got, Want: wanted})
+			if v.differs++; len(v.differ) < maxDiffer {
+				v.differ = append(v.differ, Difference{Call: c.call, Args: c.args, Got: got, Want: c.want})
+			}
 		}
 	}
 	return v, nil
@@ -89,23 +122,6 @@ func (j *judge) of(chain []int, i int) policy.Action {
 		got = j.answers[f][i].Over(got)
 	}
 	return got
-}
-
-// everyCase lists every call, and those with conditions at all arguments at which
-// the answer could change.
-func everyCase(want policy.Spec) []asked {
-	var out []asked
-	conditional := want.Conditional()
-	for _, c := range everyCall() {
-		if !conditional.Has(c) {
-			out = append(out, asked{call: c, want: want.Want(c)})
-			continue
-		}
-		for _, args := range want.Edges(c) {
-			out = append(out, asked{c, args, want.Answer(c, args)})
-		}
-	}
-	return out
 }
 
 // everyCall lists all numbers of all ABIs that this machine's kernel takes.

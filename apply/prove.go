@@ -19,7 +19,9 @@ import (
 type Proof struct {
 	OK                 bool // every thread answers every call as wanted, and nothing can answer otherwise
 	Processes, Threads int
-	Differ             []Difference
+	Cases              int           // that every stack of filters was asked for
+	Differ             []Difference  // the first ones
+	Differing          []Differing   // every process with a thread that answers otherwise
 	NoFilter           []int         // pids with a thread that has no filter at all
 	Stricter           []policy.Call // denied by an older filter though the policy lets them through
 	Leaked             []int         // pids of the target that hold a seccomp listener
@@ -34,8 +36,16 @@ type Difference struct {
 	Pid, Tid  int
 	Comm      string // hostile bytes
 	Call      policy.Call
-	Args      policy.Args // of a call with conditions
+	Args      policy.Args // with which it was asked
 	Got, Want policy.Action
+}
+
+// Differing is a process whose filters answer otherwise than wanted.
+type Differing struct {
+	Pid     int
+	Comm    string // of its first such thread; hostile bytes
+	Threads int    // that answer otherwise
+	Cases   int    // in which the worst of them does
 }
 
 // Asked is the call, with its arguments where they count.
@@ -56,6 +66,16 @@ const maxDiffer = 500
 // change, all others with arguments of zero, older filters that look at them too. It
 // covers the processes that pids lists, and no others.
 func Prove(ctx context.Context, pids func() ([]int, error), want policy.Spec) (Proof, error) {
+	return prove(ctx, pids, wantedBy(want))
+}
+
+// ProveRules does the same against rules, such as a profile's, with all arguments
+// at which their answer could change.
+func ProveRules(ctx context.Context, pids func() ([]int, error), want policy.Rules) (Proof, error) {
+	return prove(ctx, pids, wantedByRules(want))
+}
+
+func prove(ctx context.Context, pids func() ([]int, error), cases []wanted) (Proof, error) {
 	d, err := injector.DumpAll(ctx, pids)
 	if err != nil {
 		return Proof{}, fmt.Errorf("prove: %w", err)
@@ -65,19 +85,21 @@ func Prove(ctx context.Context, pids func() ([]int, error), want policy.Spec) (P
 		return Proof{}, fmt.Errorf("prove: list processes: %w", err)
 	}
 	var p Proof
-	if err := p.compare(ctx, d, want); err != nil {
+	if err := p.compare(ctx, d, cases); err != nil {
 		return p, fmt.Errorf("prove: %w", err)
 	}
 	if err := p.look(ctx, list); err != nil {
 		return p, fmt.Errorf("prove: %w", err)
 	}
-	p.OK = p.Threads > 0 && len(p.Differ)+len(p.NoFilter)+len(p.Leaked)+len(p.Rings)+len(p.Unseen) == 0
+	p.OK = p.Threads > 0 && len(p.Differing)+len(p.NoFilter)+len(p.Leaked)+len(p.Rings)+len(p.Unseen) == 0
 	p.Text = p.sentences()
 	return p, nil
 }
 
-func (p *Proof) compare(ctx context.Context, d injector.Dump, want policy.Spec) error {
-	j, err := newJudge(ctx, d.Filters, want)
+// compare judges every stack of filters once, and tells it of the threads that
+// have it.
+func (p *Proof) compare(ctx context.Context, d injector.Dump, cases []wanted) error {
+	j, err := newJudge(ctx, d.Filters, cases)
 	if err != nil {
 		return err
 	}
@@ -94,19 +116,41 @@ func (p *Proof) compare(ctx context.Context, d injector.Dump, want policy.Spec) 
 			stricter[c] = true
 		}
 	}
+	p.Cases = len(cases)
 	for _, c := range everyCall() {
 		if stricter[c] {
 			p.Stricter = append(p.Stricter, c)
 		}
 	}
-	processes, bare := map[int]bool{}, map[int]bool{}
+	p.tell(d, verdicts)
+	for _, f := range d.Failed {
+		p.Unseen = append(p.Unseen, ProcError(f))
+	}
+	return nil
+}
+
+// tell goes over the threads, and says which processes have what.
+func (p *Proof) tell(d injector.Dump, verdicts []verdict) {
+	processes, bare, wrong := map[int]bool{}, map[int]bool{}, map[int]int{}
 	for _, t := range d.Threads {
 		processes[t.Pid] = true
 		if len(d.Chains[t.Chain]) == 0 && !bare[t.Pid] {
 			bare[t.Pid] = true
 			p.NoFilter = append(p.NoFilter, t.Pid)
 		}
-		for _, x := range verdicts[t.Chain].differ {
+		v := verdicts[t.Chain]
+		if v.differs == 0 {
+			continue
+		}
+		i, had := wrong[t.Pid]
+		if !had {
+			i = len(p.Differing)
+			wrong[t.Pid] = i
+			p.Differing = append(p.Differing, Differing{Pid: t.Pid, Comm: t.Comm})
+		}
+		p.Differing[i].Threads++
+		p.Differing[i].Cases = max(p.Differing[i].Cases, v.differs)
+		for _, x := range v.differ {
 			if len(p.Differ) == maxDiffer {
 				break
 			}
@@ -114,11 +158,7 @@ func (p *Proof) compare(ctx context.Context, d injector.Dump, want policy.Spec) 
 			p.Differ = append(p.Differ, x)
 		}
 	}
-	for _, f := range d.Failed {
-		p.Unseen = append(p.Unseen, ProcError(f))
-	}
 	p.Threads, p.Processes = len(d.Threads), len(processes)
-	return nil
 }
 
 // look finds what the filters themselves do not show.
@@ -166,13 +206,17 @@ func (p *Proof) sentences() []string {
 	var out []string
 	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if p.OK {
-		say("Proved: %s %s all %d call numbers of all ABIs as the policy says.", p.Looked(), verb(p.Threads, "answer"), len(everyCall()))
+		cases := ""
+		if n := len(everyCall()); p.Cases > n {
+			cases = fmt.Sprintf(", in %d cases of arguments,", p.Cases)
+		}
+		say("Proved: %s %s all %d call numbers of all ABIs%s as the policy says.", p.Looked(), verb(p.Threads, "answer"), len(everyCall()), cases)
 	} else {
 		say("Not proved: looked at %s.", p.Looked())
 	}
-	if n := len(p.Differ); n > 0 {
+	if n := len(p.Differing); n > 0 {
 		x := p.Differ[0]
-		say("%s %s; the first is %s in thread %d of process %d: %s, should be %s.", count(n, "answer"), verb(n, "differ"), x.Asked(), x.Tid, x.Pid, x.Got, x.Want)
+		say("%s %s otherwise; the first is %s in thread %d of process %d: %s, should be %s.", count(n, "process"), verb(n, "answer"), x.Asked(), x.Tid, x.Pid, x.Got, x.Want)
 	}
 	if n := len(p.NoFilter); n > 0 {
 		say("%s %s a thread without any filter.", count(n, "process"), verb(n, "have"))
