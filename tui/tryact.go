@@ -296,6 +296,13 @@ func proofLines(p apply.Proof) []line {
 		}
 		out = append(out, line{l, t})
 	}
+	for i, x := range p.Differing {
+		if i == 10 {
+			out = append(out, say(bad, "  and %s more", plural(len(p.Differing)-i, "process")))
+			break
+		}
+		out = append(out, say(bad, "  otherwise in process %d (%s): %s, %s", x.Pid, x.Comm, plural(x.Threads, "thread"), plural(x.Cases, "case")))
+	}
 	if len(p.NoFilter) > 0 {
 		out = append(out, say(bad, "  without a filter: %v", p.NoFilter))
 	}

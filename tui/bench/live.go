@@ -107,7 +107,8 @@ func filtersOn(t target.Target) int {
 	return most
 }
 
-// adopt takes up a hold that an earlier speaker left on this target, sealed or not.
+// adopt takes up what an earlier speaker left on this target: a hold, sealed or
+// not, or an injected filter.
 func (w *live) adopt() {
 	holds, err := apply.FindHolds()
 	if err != nil {
@@ -122,6 +123,31 @@ func (w *live) adopt() {
 			continue
 		}
 		w.problem("what an earlier speaker left in place is taken up again: " + string(w.State().Applied))
+	}
+	if w.State().Applied == Nothing {
+		w.adoptInjection()
+	}
+}
+
+// adoptInjection takes up what an earlier speaker injected.
+func (w *live) adoptInjection() {
+	st, err := stands(w.target)
+	if err != nil {
+		w.problem("what was injected here cannot be looked up: " + err.Error())
+		return
+	}
+	if st.applied != Injected {
+		return
+	}
+	w.mu.Lock()
+	w.narrow, w.holdSet, w.applied = st.narrow, apply.PolicyOf(st.narrow), Injected
+	w.mu.Unlock()
+	w.problem("an earlier speaker injected a filter here")
+	for _, text := range st.notes {
+		w.problem(text + ": prove it (P), or inject again")
+	}
+	if err := w.tracer.WatchDenials(true); err != nil {
+		w.problem("denials cannot be watched: " + err.Error())
 	}
 }
 

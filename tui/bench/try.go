@@ -273,7 +273,9 @@ func (w *live) Inject(ctx context.Context) (apply.Report, apply.Proof, error) {
 	// In the file before it is in the kernel: should this program die meanwhile,
 	// the next one can say what was going on.
 	w.tried("inject", nil, fmt.Sprintf("begun: %d calls stay allowed", p.Narrow().Len()))
+	settle := w.expect(p.NarrowSpec())
 	report, err := apply.Inject(ctx, w.pids, f)
+	settle(report, err)
 	w.tried("inject", err, fmt.Sprintf("%d processes, %d passes", report.Processes, report.Passes))
 	if report.Applied() {
 		w.setApplied(Injected)
@@ -286,6 +288,33 @@ func (w *live) Inject(ctx context.Context) (apply.Report, apply.Proof, error) {
 	}
 	proof, err := w.Prove(ctx)
 	return report, proof, err
+}
+
+// expect keeps what an injection is to bring, for speakers to come, and returns
+// what then tells how it went. Without that record the injection goes on: it is
+// not what makes the target safe.
+func (w *live) expect(spec policy.Spec) (settle func(apply.Report, error)) {
+	w.mu.Lock()
+	t := w.target
+	w.mu.Unlock()
+	failed := func(err error) {
+		w.problem("a later speaker will not know of this injection: " + err.Error())
+	}
+	s, err := subjectOf(t)
+	if err != nil {
+		failed(err)
+		return func(apply.Report, error) {}
+	}
+	keep, err := apply.ExpectInjection(s, spec, time.Now())
+	if err != nil {
+		failed(err)
+		return func(apply.Report, error) {}
+	}
+	return func(r apply.Report, done error) {
+		if err := keep(r, done); err != nil {
+			failed(err)
+		}
+	}
 }
 
 // Prove implements Work.

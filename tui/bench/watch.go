@@ -171,8 +171,8 @@ func (w *live) scope(p apply.Proof) apply.Proof {
 	w.mu.Lock()
 	t := w.target
 	w.mu.Unlock()
-	if t.Engine == "process" && len(p.Text) > 0 {
-		p.Text = append(p.Text, fmt.Sprintf("It covers process %d and its descendants, but for those whose parent had ended before the watch began: nothing shows that they belong here.", t.Pid))
+	if len(p.Text) > 0 {
+		p.Text = append(p.Text, uncovered(t)...)
 	}
 	return p
 }
