@@ -72,15 +72,25 @@ func run(t *testing.T, cgroup string, argv ...string) *Launched {
 	return l
 }
 
-// target builds the program that the injector's own tests use. Where there is no
-// compiler, SPEAKER_TEST_PROGRAMS names a directory with it.
+// target builds the program that the injector's own tests use.
 func target(t *testing.T) string {
 	t.Helper()
+	return program(t, "target", "ptrace/testdata/target.c")
+}
+
+// program builds a C program. Where there is no compiler, SPEAKER_TEST_PROGRAMS
+// names a directory with it.
+func program(t *testing.T, name, source string) string {
+	t.Helper()
 	if dir := os.Getenv("SPEAKER_TEST_PROGRAMS"); dir != "" {
-		return filepath.Join(dir, "target")
+		path := filepath.Join(dir, name)
+		if _, err := os.Stat(path); err != nil {
+			t.Skip("needs the program ", name, ": ", err)
+		}
+		return path
 	}
-	out := filepath.Join(t.TempDir(), "target")
-	if b, err := exec.Command("cc", "-O1", "-o", out, "ptrace/testdata/target.c", "-lpthread").CombinedOutput(); err != nil {
+	out := filepath.Join(t.TempDir(), name)
+	if b, err := exec.Command("cc", "-O1", "-o", out, source, "-lpthread").CombinedOutput(); err != nil {
 		t.Skipf("needs a C compiler: %v %s", err, b)
 	}
 	return out
