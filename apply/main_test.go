@@ -23,6 +23,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case injector.Word:
+			killAtStep()
 			os.Exit(InjectMain(os.Args[2:]))
 		case keeper.Word:
 			os.Exit(KeeperMain(os.Args[2:]))
@@ -38,6 +39,8 @@ func TestMain(m *testing.M) {
 			os.Exit(0)
 		case "_server":
 			os.Exit(serve(os.Args[2]))
+		case "_sealer":
+			os.Exit(sealer(os.Args[2], os.Args[3]))
 		case "_workbench":
 			os.Exit(workbench(os.Args[2], os.Args[3]))
 		}

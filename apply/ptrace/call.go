@@ -45,7 +45,7 @@ func (t *Thread) callForFD(took func(fd int) error, nr int, args ...uint64) erro
 		}
 		return errno
 	}
-	onStep()
+	OnStep()
 	tookErr := took(int(fd))
 	if err := t.intoClose(fd); err != nil {
 		return err
@@ -61,7 +61,7 @@ func (t *Thread) callForFD(took func(fd int) error, nr int, args ...uint64) erro
 func (t *Thread) intoClose(fd uint64) error {
 	sig := 0
 	for {
-		onStep()
+		OnStep()
 		if _, err := ptrace(reqSyscall, t.Tid, 0, uintptr(sig)); err != nil {
 			t.gone = true
 			return ErrGone
@@ -112,12 +112,12 @@ func (t *Thread) begin(listener bool, nr int, args []uint64) error {
 		if err := t.check(); err != nil {
 			return err
 		}
-		onStep()
+		OnStep()
 		if err := t.slot.write(t.Tid, t.regs); err != nil {
 			return err
 		}
 		regs := callRegs(t.regs, t.slot.entry(listener), nr, a)
-		onStep()
+		OnStep()
 		if err := t.setRegs(&regs); err != nil {
 			return err
 		}
@@ -133,7 +133,7 @@ func (t *Thread) begin(listener bool, nr int, args []uint64) error {
 // at rest again where the signal led it.
 func (t *Thread) enter(rip uint64, nr int, a [6]uint64) (bool, error) {
 	for {
-		onStep()
+		OnStep()
 		if _, err := ptrace(reqSyscall, t.Tid, 0, 0); err != nil {
 			t.gone = true
 			return false, ErrGone
@@ -153,7 +153,7 @@ func (t *Thread) enter(rip uint64, nr int, a [6]uint64) (bool, error) {
 			return false, ErrGone
 		}
 		// A signal or a group stop: its own registers back, and let it happen.
-		onStep()
+		OnStep()
 		if err := t.setRegs(&t.regs); err != nil {
 			return false, err
 		}
@@ -170,7 +170,7 @@ func (t *Thread) enter(rip uint64, nr int, a [6]uint64) (bool, error) {
 // at the first instruction of a handler.
 func (t *Thread) deliver(sig int) error {
 	_, _ = ptrace(unix.PTRACE_INTERRUPT, t.Tid, 0, 0)
-	onStep()
+	OnStep()
 	if _, err := ptrace(reqCont, t.Tid, 0, uintptr(sig)); err != nil {
 		t.gone = true
 		return ErrGone
@@ -218,7 +218,7 @@ func (t *Thread) exit() (uint64, error) {
 
 // run goes from a call's entry to its exit.
 func (t *Thread) run() (uint64, error) {
-	onStep()
+	OnStep()
 	if _, err := ptrace(reqSyscall, t.Tid, 0, 0); err != nil {
 		t.gone = true
 		return 0, ErrGone
@@ -243,7 +243,7 @@ func (t *Thread) run() (uint64, error) {
 // rest brings the thread from a call's exit to an event stop and gives it its
 // own registers back. An interrupt is taken before any signal.
 func (t *Thread) rest() error {
-	onStep()
+	OnStep()
 	_, _ = ptrace(unix.PTRACE_INTERRUPT, t.Tid, 0, 0)
 	if _, err := ptrace(reqCont, t.Tid, 0, 0); err != nil {
 		t.gone = true
@@ -258,7 +258,7 @@ func (t *Thread) rest() error {
 		t.gone = true
 		return ErrGone
 	}
-	onStep()
+	OnStep()
 	if err := t.setRegs(&t.regs); err != nil {
 		return err
 	}

@@ -82,12 +82,12 @@ func (t *Thread) place(f []unix.SockFilter) (area, error) {
 		return a, fmt.Errorf("map memory in thread %d: %w", t.Tid, err)
 	}
 	a.addr = addr
-	onStep()
+	OnStep()
 	if err := writeMem(t.Tid, addr+head, unsafe.Slice((*byte)(unsafe.Pointer(&f[0])), 8*len(f))); err != nil {
 		a.free()
 		return a, err
 	}
-	onStep()
+	OnStep()
 	h := struct {
 		n  uint16
 		_  [6]byte

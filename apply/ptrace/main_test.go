@@ -64,7 +64,7 @@ func inject(args []string) int {
 // dieAt kills this process at a step; 0 is never.
 func dieAt(n int) {
 	step := 0
-	onStep = func() {
+	OnStep = func() {
 		if step++; step == n {
 			_ = unix.Kill(os.Getpid(), unix.SIGKILL)
 			select {}

@@ -17,8 +17,9 @@ const (
 	callWithin = 5 * time.Second
 )
 
-// onStep is called before every step that changes anything; tests die in it.
-var onStep = func() {}
+// OnStep is called before every step that changes anything; it is for tests, which die
+// in it.
+var OnStep = func() {}
 
 // Thread is a tracee at rest at an event stop, with its own registers. The
 // owner must call Detach.
@@ -114,7 +115,7 @@ func whyNotSeized(tid int) error {
 
 // interrupt brings a running, seized thread to an event stop.
 func (t *Thread) interrupt() error {
-	onStep()
+	OnStep()
 	if _, err := ptrace(unix.PTRACE_INTERRUPT, t.Tid, 0, 0); err != nil {
 		t.gone = true
 		return fmt.Errorf("interrupt thread %d: %w", t.Tid, ErrGone)
@@ -178,7 +179,7 @@ func (t *Thread) readRegs() error {
 		return err
 	}
 	if hideStop(&t.regs) {
-		onStep()
+		OnStep()
 		return t.setRegs(&t.regs)
 	}
 	return nil
@@ -199,11 +200,11 @@ func (t *Thread) Detach() time.Duration {
 		return 0
 	}
 	t.slot.clear(t.Tid)
-	onStep()
+	OnStep()
 	if t.setRegs(&t.regs) != nil {
 		return 0
 	}
-	onStep()
+	OnStep()
 	_, _ = ptrace(reqDetach, t.Tid, 0, 0)
 	return time.Since(t.since)
 }
