@@ -31,7 +31,7 @@ func needRoot(t testing.TB) {
 	}
 }
 
-func needServers(t *testing.T) {
+func needServers(t testing.TB) {
 	t.Helper()
 	needRoot(t)
 	if exec.Command("docker", "image", "inspect", image).Run() != nil {
@@ -41,7 +41,7 @@ func needServers(t *testing.T) {
 
 // eventually waits until ok, and fails the test when it takes too long. said
 // tells what was last seen.
-func eventually(t *testing.T, what string, ok func() (done bool, said string)) {
+func eventually(t testing.TB, what string, ok func() (done bool, said string)) {
 	t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		done, said := ok()
@@ -64,13 +64,13 @@ func docker(t testing.TB, args ...string) string {
 }
 
 // startContainer runs a server in a container that is removed with the test.
-func startContainer(t *testing.T, name string, s server, flags ...string) {
+func startContainer(t testing.TB, name string, s server, flags ...string) {
 	t.Helper()
 	createContainer(t, name, s, flags...)
 	docker(t, "start", name)
 }
 
-func createContainer(t *testing.T, name string, s server, flags ...string) {
+func createContainer(t testing.TB, name string, s server, flags ...string) {
 	t.Helper()
 	_ = exec.Command("docker", "rm", "-f", name).Run() // of a test that was killed
 	t.Cleanup(func() {
@@ -85,7 +85,7 @@ func createContainer(t *testing.T, name string, s server, flags ...string) {
 }
 
 // inspect finds a container.
-func inspect(t *testing.T, name string) target.Target {
+func inspect(t testing.TB, name string) target.Target {
 	t.Helper()
 	d, err := target.NewDocker("")
 	if err != nil {
@@ -100,7 +100,7 @@ func inspect(t *testing.T, name string) target.Target {
 }
 
 // address is where a container's server listens, once it answers there.
-func address(t *testing.T, name string, s server) (addr string) {
+func address(t testing.TB, name string, s server) (addr string) {
 	t.Helper()
 	eventually(t, name+" to serve", func() (bool, string) {
 		ip := docker(t, "inspect", "-f", "{{.NetworkSettings.IPAddress}}", name)
@@ -125,7 +125,7 @@ func errText(err error) string {
 
 // filters counts the seccomp filters of each process; what is traced or
 // stopped fails the test, as nobody may be left so.
-func filters(t *testing.T, pids []int) map[int]int {
+func filters(t testing.TB, pids []int) map[int]int {
 	t.Helper()
 	out := map[int]int{}
 	for _, pid := range pids {
@@ -197,7 +197,7 @@ func output(t *testing.T, cmd *exec.Cmd) string {
 }
 
 // soon is a context that ends before a reader of tests loses patience.
-func soon(t *testing.T) context.Context {
+func soon(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
@@ -205,7 +205,7 @@ func soon(t *testing.T) context.Context {
 }
 
 // tree lists a process and its descendants.
-func tree(t *testing.T, pid int) []int {
+func tree(t testing.TB, pid int) []int {
 	t.Helper()
 	pids, err := proc.Tree(pid)
 	if err != nil {

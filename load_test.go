@@ -202,7 +202,7 @@ type load struct {
 
 // startLoad has two clients ask for something some hundred times a second,
 // until the test ends or the load is stopped.
-func startLoad(t *testing.T, s server, addr string) *load {
+func startLoad(t testing.TB, s server, addr string) *load {
 	t.Helper()
 	l := &load{}
 	done := make(chan struct{})
@@ -244,7 +244,7 @@ func (l *load) count() int {
 }
 
 // more waits for n more answers.
-func (l *load) more(t *testing.T, n int) {
+func (l *load) more(t testing.TB, n int) {
 	t.Helper()
 	from := l.count()
 	eventually(t, fmt.Sprint(n, " answers"), func() (bool, string) {
@@ -254,7 +254,7 @@ func (l *load) more(t *testing.T, n int) {
 }
 
 // check fails the test for every request that was lost up to now.
-func (l *load) check(t *testing.T, when string) {
+func (l *load) check(t testing.TB, when string) {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
