@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -199,9 +200,15 @@ func (u *user) typeWord(word string) {
 // inBox is the text of the dialog on a screen, its lines joined.
 func inBox(screen string) string {
 	var text []string
-	for _, row := range strings.Split(screen, "\n") {
-		if in, ok := strings.CutPrefix(strings.TrimSpace(row), "│"); ok {
-			text = append(text, strings.TrimSpace(strings.TrimSuffix(in, "│")))
+	from, to := -1, 0
+	for _, line := range strings.Split(screen, "\n") {
+		row := []rune(line)
+		switch i := strings.Index(line, "┌─ "); {
+		case from < 0 && i >= 0:
+			from = len([]rune(line[:i]))
+			to = from + slices.Index(row[from:], '┐')
+		case from >= 0 && to > from && to < len(row) && row[from] == '│' && row[to] == '│':
+			text = append(text, strings.TrimSpace(string(row[from+1:to])))
 		}
 	}
 	return strings.Join(text, " ")
