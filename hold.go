@@ -18,6 +18,7 @@ func holdCommand(s *settings) *cobra.Command {
 	var yes bool
 	var within time.Duration
 	var x only
+	var asking apply.Asking
 	c := &cobra.Command{Use: "hold [NAME [status|deny|ask|keep|allow|watch|unwatch|seal|end|journal]]", Short: "list the holds in place, or switch one without a screen",
 		Long: `A hold outlives the workbench: its keeper answers for it.
 
@@ -25,8 +26,8 @@ func holdCommand(s *settings) *cobra.Command {
           them again after that time, unless somebody keeps it by then
           with --call NAME, or --call NAME --pid N, that call alone is denied, in
           all processes or in one; allow takes them, too
-  ask     each removed call waits for an answer, for 10 s at most: then it is
-          denied, and no more of the same wait
+  ask     each removed call waits for an answer, for 10 s or --limit: then it is
+          denied, or with --otherwise-allow allowed, and no more of the same wait
   answer  ID once|allow|deny|never: the answer to question ID, for this time or
           from now on; --errno N denies with another error
   keep    what --for would undo stays
@@ -63,12 +64,14 @@ func holdCommand(s *settings) *cobra.Command {
 			if x.call != "" || x.pid != 0 {
 				return s.ruleHold(args[0], args[1], x)
 			}
-			return s.switchHold(cmd.Context(), args[0], args[1], within, yes)
+			return s.switchHold(cmd.Context(), args[0], args[1], within, asking, yes)
 		}}
 	c.Flags().BoolVar(&yes, "yes", false, "seal without a question")
 	c.Flags().StringVar(&x.call, "call", "", "deny or allow this call alone")
 	c.Flags().IntVar(&x.pid, "pid", 0, "and in this process alone")
 	c.Flags().Int32Var(&x.errno, "errno", 0, "the error of a denial, a number (0: the policy's)")
+	c.Flags().DurationVar(&asking.Limit, "limit", apply.AskWithin, "how long a thread waits for an answer (ask; up to 1m)")
+	c.Flags().BoolVar(&asking.Allow, "otherwise-allow", false, "allow what nobody answers in time (ask)")
 	c.Flags().DurationVar(&within, "for", 0, "deny for this long, unless it is kept (0: for good)")
 	return c
 }
@@ -100,7 +103,7 @@ func standing(h apply.HoldInfo) string {
 }
 
 // switchHold does one verb to the hold of that name.
-func (s *settings) switchHold(ctx context.Context, name, verb string, within time.Duration, yes bool) error {
+func (s *settings) switchHold(ctx context.Context, name, verb string, within time.Duration, asking apply.Asking, yes bool) error {
 	switch verb {
 	case "status":
 	case "journal":
@@ -131,7 +134,7 @@ func (s *settings) switchHold(ctx context.Context, name, verb string, within tim
 	case "deny":
 		err = hold.DenyFor(within)
 	case "ask":
-		err = hold.AskFor(within)
+		err = hold.AskFor(within, asking)
 	case "keep":
 		err = hold.Keep()
 	case "allow":

@@ -40,7 +40,7 @@ func (s *server) later() chan string {
 func TestAsk(t *testing.T) {
 	s, h := held(t, "ask")
 	s.wants("mkdir", "ok")
-	if err := h.AskFor(0); err != nil {
+	if err := h.AskFor(0, Asking{}); err != nil {
 		t.Fatal(err)
 	}
 	stop := s.load()
@@ -93,12 +93,12 @@ func TestAskFolds(t *testing.T) {
 		"never": {func(h *Hold, id int) error { return h.Answer(id, DenyGood, 0) }, "EPERM"},
 		"deny":  {func(h *Hold, _ int) error { return h.Deny() }, "EPERM"},
 		"allow": {func(h *Hold, _ int) error { return h.Allow() }, "ok"},
-		"undo":  {func(h *Hold, _ int) error { return h.AskFor(short) }, "ok"},
+		"undo":  {func(h *Hold, _ int) error { return h.AskFor(short, Asking{}) }, "ok"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			s, h := held(t, "flood")
 			s.wants("ping", "pong")
-			if err := h.AskFor(0); err != nil {
+			if err := h.AskFor(0, Asking{}); err != nil {
 				t.Fatal(err)
 			}
 			var got []chan string
@@ -123,49 +123,47 @@ func TestAskFolds(t *testing.T) {
 	}
 }
 
-// Nobody answers: it is denied in time, what follows does not wait, and whoever
-// comes later still finds the question.
+// Nobody answers: it is denied in time, or allowed, what follows does not wait, and
+// whoever comes later still finds the question.
 func TestAskLapses(t *testing.T) {
-	s, h := held(t, "nobody")
-	s.wants("ping", "pong")
-	if err := h.AskFor(0); err != nil {
-		t.Fatal(err)
+	for want, allow := range map[string]bool{"EPERM": false, "ok": true} {
+		t.Run(want, func(t *testing.T) {
+			s, h := held(t, "nobody")
+			s.wants("ping", "pong")
+			if err := h.AskFor(0, Asking{Limit: 2 * MaxWithin}); err == nil {
+				t.Error("a thread may wait for days")
+			}
+			if err := h.AskFor(0, Asking{Limit: time.Second, Allow: allow}); err != nil {
+				t.Fatal(err)
+			}
+			begin := time.Now()
+			got := s.later()
+			asked(t, h, 1)
+			if a := <-got; a != want || time.Since(begin) < time.Second {
+				t.Errorf("%s after %s", a, time.Since(begin))
+			}
+			s.wants("mkdir", want)
+			again, err := Attach("nobody")
+			if err != nil {
+				t.Fatal(err)
+			}
+			q := asked(t, again, 0)
+			if !q.Lapsed || q.Allowed != allow || q.Count != 2 {
+				t.Errorf("%+v", q)
+			}
+			if err := again.Answer(q.ID, DenyGood, int32(unix.ENOSYS)); err != nil {
+				t.Fatal(err)
+			}
+			s.wants("mkdir", "ENOSYS")
+		})
 	}
-	begin := time.Now()
-	conn := dial(t, s.dir)
-	_ = conn.Close()
-	got := make(chan string, 1)
-	go func() {
-		c := dial(t, s.dir)
-		_, _ = c.Write([]byte("mkdir\n"))
-		b := make([]byte, 64)
-		n, _ := c.Read(b)
-		got <- strings.TrimSpace(string(b[:n]))
-	}()
-	asked(t, h, 1)
-	if a := <-got; a != "EPERM" || time.Since(begin) < AskWithin {
-		t.Errorf("%s after %s", a, time.Since(begin))
-	}
-	s.wants("mkdir", "EPERM") // within the test's patience, which is as long
-	again, err := Attach("nobody")
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := asked(t, again, 0)
-	if !q.Lapsed || q.Count != 2 {
-		t.Errorf("%+v", q)
-	}
-	if err := again.Answer(q.ID, AllowGood, 0); err != nil {
-		t.Fatal(err)
-	}
-	s.wants("mkdir", "ok")
 }
 
 // Killed with a question open, a keeper leaves the thread with ENOSYS, not waiting.
 func TestAskKilled(t *testing.T) {
 	s, h := held(t, "bereft")
 	s.wants("ping", "pong")
-	if err := h.AskFor(0); err != nil {
+	if err := h.AskFor(0, Asking{}); err != nil {
 		t.Fatal(err)
 	}
 	got := s.later()
@@ -180,7 +178,7 @@ func TestAskKilled(t *testing.T) {
 // Who asked and was killed leaves no question.
 func TestAskerKilled(t *testing.T) {
 	s, h := heldGroup(t, "gone")
-	if err := h.AskFor(0); err != nil {
+	if err := h.AskFor(0, Asking{}); err != nil {
 		t.Fatal(err)
 	}
 	s.tell("child")

@@ -37,6 +37,7 @@ func HoldJournal(name string) ([]JournalEntry, error) { return keeper.Journal(ke
 // Question is a removed call that waits for an answer, and Rule a standing one.
 type (
 	Question = keeper.Question
+	Asking   = keeper.Asking
 	Rule     = keeper.Rule
 	Verdict  = keeper.Verdict
 )
@@ -180,10 +181,10 @@ func (h *Hold) Deny() error { return h.client.Deny(0) }
 // over, whatever became of us, unless Keep is called by then. 0 is for good.
 func (h *Hold) DenyFor(within time.Duration) error { return h.client.Deny(within) }
 
-// AskFor has removed calls wait for an answer (Status.Asked), for AskWithin at most:
-// the keeper denies what nobody answers by then, and lets no more of the same wait.
-// within is as with DenyFor.
-func (h *Hold) AskFor(within time.Duration) error { return h.client.Ask(within) }
+// AskFor has removed calls wait for an answer (Status.Asked), as long as a says: the
+// keeper answers by it what nobody else does by then, and lets no more of the same
+// wait. within is as with DenyFor.
+func (h *Hold) AskFor(within time.Duration, a Asking) error { return h.client.Ask(within, a) }
 
 // Answer gives the verdict on a question; errno is that of a denial, 0 for the one
 // of the policy. It is ErrNoQuestion when that waits no more.

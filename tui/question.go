@@ -39,6 +39,9 @@ func open(n *snapshot) []apply.Question {
 
 // patienceOf says how long a question still waits.
 func patienceOf(q apply.Question, now time.Time) string {
+	if q.Allowed {
+		return "not answered in time: allowed, and nothing waits"
+	}
 	if q.Lapsed {
 		return "not answered in time: denied, and nothing waits"
 	}

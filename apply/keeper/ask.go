@@ -14,8 +14,32 @@ import (
 	"speaker/policy"
 )
 
-// AskWithin is how long a question waits for its answer. The thread waits as long.
-const AskWithin = 10 * time.Second
+// AskWithin is how long a question waits for its answer, and its threads with it,
+// where nobody said otherwise; MaxAsk is the longest.
+const (
+	AskWithin = 10 * time.Second
+	MaxAsk    = time.Minute
+)
+
+// Asking says what becomes of a question that nobody answers.
+type Asking struct {
+	Limit time.Duration // of the wait; 0: AskWithin
+	Allow bool          // it is allowed then, else denied
+}
+
+// asking takes over how to ask, which changes no question that waits already.
+func (h *hold) asking(a Asking) error {
+	if a.Limit == 0 {
+		a.Limit = AskWithin
+	}
+	if a.Limit < 0 || a.Limit > MaxAsk {
+		return fmt.Errorf("ask for %s: a thread waits for an answer at most %s", a.Limit, MaxAsk)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ask = a
+	return nil
+}
 
 const (
 	maxQuestions = 64   // at a time; calls beyond are denied
@@ -25,8 +49,8 @@ const (
 )
 
 // Question is a removed call that waits for an answer, of all threads of processes
-// of one image. Nobody having answered in time, it is denied, and so are those that
-// follow, without a wait, until somebody does.
+// of one image. Nobody having answered in time, it is denied, or what Asking says, and
+// so are those that follow, without a wait, until somebody does.
 type Question struct {
 	ID      int
 	Call    policy.Call
@@ -39,6 +63,7 @@ type Question struct {
 	Count   uint64    // of calls
 	Until   time.Time // is the time over then
 	Lapsed  bool      // it is over
+	Allowed bool      // and the call is allowed since, not denied
 }
 
 // String tells what is asked, in a line of hostile bytes.
@@ -51,7 +76,10 @@ func (q Question) String() string {
 	if q.Lapsed {
 		left = "not answered in time: denied until it is"
 	}
-	return fmt.Sprintf("%s by %s (%s, pid %d), %d times, %d threads wait, %s", what, q.Image, q.Comm, q.Pid, q.Count, q.Waiting, left)
+	if q.Allowed {
+		left = "not answered in time: allowed until it is"
+	}
+	return fmt.Sprintf("%s by %s (%s, pid %d), calls: %d, threads that wait: %d, %s", what, q.Image, q.Comm, q.Pid, q.Count, q.Waiting, left)
 }
 
 // Verdict answers a question.
@@ -75,12 +103,14 @@ type questionKey struct {
 
 type question struct {
 	Question
-	ids  []uint64 // of the notified calls that wait
-	seen time.Time
+	otherwise Asking
+	ids       []uint64 // of the notified calls that wait
+	seen      time.Time
 }
 
-// put has a call wait, or says that it cannot. Locked by the caller.
-func (h *hold) put(n *notification, c policy.Call, o owner) (waits bool) {
+// put has a call wait, or says that it cannot, and whether it is allowed all the
+// same. Locked by the caller.
+func (h *hold) put(n *notification, c policy.Call, o owner) (waits, allow bool) {
 	image, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", n.Tid))
 	if err != nil {
 		image = o.comm
@@ -89,21 +119,22 @@ func (h *hold) put(n *notification, c policy.Call, o owner) (waits bool) {
 	q := h.questions[k]
 	if q == nil {
 		if len(h.questions) >= maxQuestions {
-			return false
+			return false, false
 		}
 		h.asked++
-		q = &question{Question: Question{ID: h.asked, Call: c, Image: image, Pid: o.pid, Comm: o.comm, Args: n.Args, Until: time.Now().Add(AskWithin)}}
+		q = &question{Question: Question{ID: h.asked, Call: c, Image: image, Pid: o.pid, Comm: o.comm, Args: n.Args, Until: time.Now().Add(h.ask.Limit)},
+			otherwise: h.ask}
 		h.questions[k] = q
 		id := q.ID
-		time.AfterFunc(AskWithin, func() { h.lapse(id) })
+		time.AfterFunc(h.ask.Limit, func() { h.lapse(id) })
 		go h.readText(id, n.ID, int(n.Tid), c, n.Args)
 	}
 	q.Count++
 	if q.Lapsed || len(q.ids) >= maxWaiting {
-		return false
+		return false, q.Allowed
 	}
 	q.ids, q.seen = append(q.ids, n.ID), time.Now()
-	return true
+	return true, false
 }
 
 // find returns a question that waits. Locked by the caller.
@@ -122,8 +153,12 @@ func (h *hold) lapse(id int) {
 	defer h.mu.Unlock()
 	if _, q := h.find(id); q != nil && !q.Lapsed {
 		q.Lapsed = true
-		h.release(q, h.errnoOf(q.Call, 0))
-		h.log.note(h.mode, fmt.Sprintf("nobody answered for %s within %s: it is denied", q.Call, AskWithin))
+		errno, what := h.errnoOf(q.Call, 0), "denied"
+		if q.Allowed = q.otherwise.Allow; q.Allowed {
+			errno, what = 0, "allowed"
+		}
+		h.release(q, errno)
+		h.log.note(h.mode, fmt.Sprintf("nobody answered for %s within %s: it is %s", q.Call, q.otherwise.Limit, what))
 	}
 }
 

@@ -126,7 +126,9 @@ func (c Client) Allow() error { return c.tell(request{Op: "allow"}) }
 func (c Client) Deny(within time.Duration) error { return c.tell(request{Op: "deny", Within: within}) }
 
 // Ask has removed calls asked about, else it is as Deny.
-func (c Client) Ask(within time.Duration) error { return c.tell(request{Op: "ask", Within: within}) }
+func (c Client) Ask(within time.Duration, a Asking) error {
+	return c.tell(request{Op: "ask", Within: within, Asking: a})
+}
 
 // Answer gives the verdict on a question.
 func (c Client) Answer(id int, v Verdict, errno int32) error {

@@ -38,6 +38,7 @@ type hold struct {
 	counts    map[countKey]*counter
 	watchdog  bool
 	rules     map[ruleKey]ruling
+	ask       Asking
 	asked     int // questions so far
 	reading   atomic.Bool
 	busy      atomic.Int64 // since when a call is being decided, in ns; 0: none is
@@ -125,8 +126,8 @@ func (h *hold) decide(n *notification) (errno int32, waits bool) {
 		return 0, false
 	case ruled:
 	case h.mode == Ask:
-		if h.put(n, c.Call, o) {
-			return 0, true
+		if waits, allow := h.put(n, c.Call, o); waits || allow {
+			return 0, waits
 		}
 	case h.mode != Deny:
 		return 0, false

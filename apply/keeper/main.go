@@ -138,8 +138,12 @@ func (h *hold) talk(conn *net.UnixConn) {
 func (h *hold) handle(q request) (r reply, last bool) {
 	switch q.Op {
 	case "status":
-	case "deny", "ask":
-		r.Err = errText(h.cross(Mode(q.Op), q.Within))
+	case "deny":
+		r.Err = errText(h.cross(Deny, q.Within))
+	case "ask":
+		if r.Err = errText(h.asking(q.Asking)); r.Err == "" {
+			r.Err = errText(h.cross(Ask, q.Within))
+		}
 	case "answer":
 		r.Err = errText(h.answerQuestion(q.ID, q.Verdict, q.Errno))
 	case "rule":

@@ -87,6 +87,7 @@ type request struct {
 	Op     string        // "status", "deny", "ask", "answer", "rule", "keep", "allow", "watch", "unwatch", "narrow", "sealed", "end"
 	Within time.Duration `json:",omitempty"` // deny, ask: to be kept within; 0: for good
 
+	Asking  Asking  `json:",omitzero"`  // ask
 	ID      int     `json:",omitempty"` // answer: to this question
 	Verdict Verdict `json:",omitempty"`
 	Errno   int32   `json:",omitempty"` // of a denial; 0: the policy's

@@ -128,7 +128,7 @@ func (w *live) CrossSplit(within time.Duration) error {
 
 // AskSplit implements Work.
 func (w *live) AskSplit(within time.Duration) error {
-	return w.cross("ask", HoldAsk, func(h *apply.Hold) error { return h.AskFor(within) }, "removed calls are asked about now")
+	return w.cross("ask", HoldAsk, func(h *apply.Hold) error { return h.AskFor(within, apply.Asking{}) }, "removed calls are asked about now")
 }
 
 // cross crosses the split of a hold.
