@@ -29,17 +29,28 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 // threads counts the threads of a process that have at least n filters.
 func threads(pid, n int) int {
-	names, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	have := 0
-	for _, name := range names {
-		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/status", pid, name.Name()))
-		_, rest, _ := strings.Cut(string(b), "\nSeccomp_filters:\t")
-		line, _, _ := strings.Cut(rest, "\n")
-		if got, err := strconv.Atoi(line); err == nil && got >= n {
+	for _, got := range filtersByThread(pid) {
+		if got >= n {
 			have++
 		}
 	}
 	return have
+}
+
+// filtersByThread is how many filters each thread has. One may end or begin
+// meanwhile: each is looked at once.
+func filtersByThread(pid int) (filters []int) {
+	names, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	for _, name := range names {
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/status", pid, name.Name()))
+		_, rest, _ := strings.Cut(string(b), "\nSeccomp_filters:\t")
+		line, _, _ := strings.Cut(rest, "\n")
+		if got, err := strconv.Atoi(line); err == nil {
+			filters = append(filters, got)
+		}
+	}
+	return filters
 }
 
 // hostile starts the target in a cgroup of its own.
