@@ -45,7 +45,7 @@ type AdminChange struct {
 }
 
 // ErrAdmin is the error of a change that cannot be made.
-var ErrAdmin = errors.New("no such administration")
+var ErrAdmin = errors.New("it cannot be")
 
 // Admins returns the intervals of administration, in the order of time.
 func (s *Session) Admins() []Admin {
@@ -134,7 +134,7 @@ func (s *Session) checkAdmin(c AdminChange) error {
 	case !c.open() && c.To <= c.From:
 		return no("it ends at %s, and begins at %s", seconds(c.To), seconds(c.From))
 	case c.open() && other >= 0:
-		return no("the one that began at %s has not ended yet", seconds(s.admins[other].From))
+		return no("the one that began at %s has not ended yet: end it first", seconds(s.admins[other].From))
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ func (m *model) doAdmin(a action) tea.Cmd {
 // changeAdmin makes a change, and says what it comes to.
 func (m *model) changeAdmin(said string, c session.AdminChange) tea.Cmd {
 	w := m.work
-	return tea.Batch(m.commit(), m.enqueue(job{title: "change administration", run: func(context.Context) (func(*model) tea.Cmd, error) {
+	return tea.Batch(m.commit(), m.enqueue(job{title: "mark a reload", run: func(context.Context) (func(*model) tea.Cmd, error) {
 		if err := w.ChangeAdmin(c); err != nil {
 			return nil, err
 		}

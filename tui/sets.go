@@ -336,7 +336,7 @@ func explain(n *snapshot, e policy.Entry, first session.Sample, sampled bool) []
 	}
 	for _, ph := range policy.Phases() {
 		if u, ok := e.Uses[ph]; ok {
-			text := fmt.Sprintf("in %s: %d times", ph, u.Count)
+			text := fmt.Sprintf("in %s: %s", ph, plural(int(u.Count), "time"))
 			if u.Count > 0 {
 				text += fmt.Sprintf(", first at %s, last at %s", offset(u.First), offset(u.Last))
 			}
@@ -344,7 +344,7 @@ func explain(n *snapshot, e policy.Entry, first session.Sample, sampled bool) []
 				text += "; in " + u.Coverage()
 			}
 			if u.Earlier > 0 {
-				text += fmt.Sprintf("; %d times in another recording", u.Earlier)
+				text += fmt.Sprintf("; %s in another recording", plural(int(u.Earlier), "time"))
 			}
 			if u.InFlight {
 				text += "; a thread slept in it there"
