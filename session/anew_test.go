@@ -97,9 +97,14 @@ func TestClosedFileIsAsCoarseAsItsSession(t *testing.T) {
 	}
 	s, w, rest := recorded(t, path)
 	w.path = link
-	for _, e := range rest {
+	for i, e := range rest {
 		if err := s.AddEpoch(e); err != nil {
 			t.Fatal(err)
+		}
+		if i%10 == 0 { // a second
+			if err := w.Sync(); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	if err := w.Sync(); err != nil {

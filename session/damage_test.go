@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -176,7 +177,9 @@ func TestDamageIsCarried(t *testing.T) {
 	s.AddMark(Mark{Kind: MarkUser})
 	l := layoutOf(t, s) // meta, mark, three of epochs, end
 	at := func(frame, off int) int { return l.frames[frame][0] + off }
-	const lacks = "may lack calls"
+	const lacks, frame = "may lack calls", batch * sec
+	missing := seconds(frame) + " of the recording is missing"
+	first, second := fmt.Sprintf("%s to %s", seconds(0), seconds(frame)), fmt.Sprintf("%s to %s", seconds(frame), seconds(2*frame))
 	for name, x := range map[string]struct {
 		flip int
 		says []string
@@ -184,10 +187,10 @@ func TestDamageIsCarried(t *testing.T) {
 	}{
 		"a mark":           {at(1, 20), []string{"1 place (marks)", lacks}, Gap{}},
 		"visits":           {at(5, 20), []string{"1 place (how often calls came up); no set is made of that"}, Gap{}},
-		"the first epochs": {at(2, 20), []string{"1 place (calls)", "50.00 s of the recording is missing", "0.00 s to 50.00 s", lacks}, Gap{0, 50 * sec}},
-		"epochs":           {at(3, 20), []string{"1 place (calls)", "50.00 s of the recording", "50.00 s to 100.00 s", lacks}, Gap{50 * sec, 100 * sec}},
+		"the first epochs": {at(2, 20), []string{"1 place (calls)", missing, first, lacks}, Gap{0, frame}},
+		"epochs":           {at(3, 20), []string{"1 place (calls)", missing, second, lacks}, Gap{frame, 2 * frame}},
 		"the last epochs":  {at(4, 20), []string{"1 place (calls)", lacks}, Gap{}},
-		"a length":         {at(3, 8), []string{"1 place;", "50.00 s to 100.00 s", lacks}, Gap{50 * sec, 100 * sec}},
+		"a length":         {at(3, 8), []string{"1 place;", second, lacks}, Gap{frame, 2 * frame}},
 	} {
 		b := bytes.Clone(l.bytes)
 		b[x.flip] ^= 1
@@ -205,7 +208,7 @@ func TestDamageIsCarried(t *testing.T) {
 		if damage.Sets != slices.Contains(x.says, lacks) {
 			t.Errorf("%s: %+v", name, damage)
 		}
-		if m.Damage != damage || x.gap != (Gap{}) && (len(m.Gaps) != 1 || m.Gaps[0] != x.gap || damage.Time != 50*sec) {
+		if m.Damage != damage || x.gap != (Gap{}) && (len(m.Gaps) != 1 || m.Gaps[0] != x.gap || damage.Time != frame) {
 			t.Errorf("%s: %+v", name, m)
 		}
 		path := tempPath(t)
