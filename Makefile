@@ -42,7 +42,7 @@ lint: test-deps
 # The tests need root, a kernel with BTF and Docker for their privileged part;
 # without these that part is skipped, each test saying why.
 test: build test-deps lint
-	$(GO) tool gotestsum --format pkgname --format-hide-empty-pkg -- -count=1 -p 1 -timeout 15m ./...
+	$(GO) tool gotestsum --format pkgname --format-hide-empty-pkg -- -count=1 -p 1 -timeout 30m ./...
 
 # The tests of all that touches the kernel, on Debian's 6.1 and 6.12 and on arm64.
 # Not a part of test: the machines are emulated, which takes a quarter of an hour,
