@@ -20,10 +20,12 @@ require (
 	github.com/seccomp/libseccomp-golang v0.11.1 // compiles filters
 	github.com/spf13/cobra v1.10.2 // commands and flags
 	github.com/spf13/pflag v1.0.10 // the errors of its flags
+	go.yaml.in/yaml/v3 v3.0.5 // profiles of Kubernetes and the security-profiles-operator
 	golang.org/x/net v0.62.0 // tests: a second BPF machine to hold ours against
 	golang.org/x/sys v0.50.0 // system calls; its tables of call numbers
 	golang.org/x/term v0.47.0 // is this a terminal?
 	google.golang.org/grpc v1.85.0 // what containerd and CRI speak
+	google.golang.org/protobuf v1.36.12 // containerd is asked for its version with an empty message
 	k8s.io/cri-api v0.37.2 // the runtimes of Kubernetes
 )
 
@@ -71,14 +73,12 @@ require (
 	go.opentelemetry.io/otel v1.45.0 // indirect
 	go.opentelemetry.io/otel/metric v1.45.0 // indirect
 	go.opentelemetry.io/otel/trace v1.45.0 // indirect
-	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20260209203927-2842357ff358 // indirect
 	golang.org/x/mod v0.41.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/tools v0.51.0 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // indirect
-	google.golang.org/protobuf v1.36.12 // indirect
 	gotest.tools/gotestsum v1.13.0 // indirect
 	honnef.co/go/tools v0.8.2 // indirect
 )
