@@ -120,10 +120,16 @@ func (s *sockets) dial(_ context.Context, to netip.AddrPort) (net.Conn, error) {
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit); err != nil {
 		return nil, fmt.Errorf("limit connect: %w", err)
 	}
-	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}); err != nil {
-		if err == unix.ECONNREFUSED {
-			return nil, ErrNotServing
-		}
+	addr := &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}
+	err = unix.Connect(fd, addr)
+	for err == unix.EINTR { // with a limit on its time it is not restarted; it goes on, and is waited for again
+		err = unix.Connect(fd, addr)
+	}
+	switch err {
+	case nil, unix.EISCONN:
+	case unix.ECONNREFUSED:
+		return nil, ErrNotServing
+	default:
 		return nil, fmt.Errorf("connect to %s: %w", to, err)
 	}
 	conn, err := net.FileConn(f)
