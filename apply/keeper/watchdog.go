@@ -219,10 +219,26 @@ func (w *watched) died(s unix.WaitStatus, known bool) string {
 // exitOf is how a process that has ended did: as the kernel remembers it (6.15 and
 // later), or its zombie.
 func exitOf(fd, pid int) (unix.WaitStatus, bool) {
+	if s, known := remembered(fd); known {
+		return s, true
+	}
+	if s, known := zombie(pid); known {
+		return s, true
+	}
+	return remembered(fd) // its parent took it away between the two
+}
+
+// remembered is how a process ended that its parent has waited for.
+func remembered(fd int) (unix.WaitStatus, bool) {
 	info := unix.PidfdInfo{Mask: unix.PIDFD_INFO_EXIT}
 	if unix.IoctlPidfdInfo(fd, &info) == nil && info.Mask&unix.PIDFD_INFO_EXIT != 0 {
 		return unix.WaitStatus(info.Exit_code), true
 	}
+	return 0, false
+}
+
+// zombie is how one ended that its parent has not waited for.
+func zombie(pid int) (unix.WaitStatus, bool) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, rest, ok := strings.Cut(string(b[strings.LastIndexByte(string(b), ')')+1:]), " Z ")
 	if err != nil || !ok {
