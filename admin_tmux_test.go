@@ -79,6 +79,6 @@ func (u *user) heldItFailsAsForetold() {
 	u.sees("a accepts the proposed split")
 	u.press("c")
 	u.button("Deny removed calls")
-	u.sees("applied: hold: run (removed calls denied)")
+	u.sees("applied: hold: run")
 	u.reloadFailsAsForetold("Foretold: it will fail")
 }

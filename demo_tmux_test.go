@@ -119,7 +119,7 @@ func (u *user) holdDeniesAndUndoes() {
 	u.sees("a accepts the proposed split")
 	u.press("c")
 	u.button("Deny removed calls")
-	u.sees("applied: hold: run (removed calls denied)")
+	u.sees("applied: hold: run") // and how long it waits to be kept
 
 	u.reloadFailsAsForetold("It fails if it needs one of these")
 	u.seesMatch(`Denied since something was applied:`)
@@ -134,7 +134,7 @@ func (u *user) holdDeniesAndUndoes() {
 
 	u.press("c")
 	u.button("Deny removed calls")
-	u.sees("applied: hold: run (removed calls denied)")
+	u.sees("applied: hold: run") // and how long it waits to be kept
 }
 
 // sealIsProved makes the hold permanent; what the screen knows of the request

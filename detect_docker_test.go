@@ -28,6 +28,7 @@ type detected struct {
 	why    string
 	from   func([]session.Mark) (time.Duration, bool)
 	within time.Duration
+	late   time.Duration // at most, of that mark: it is told by who asks now and then
 	// find are the detectors that must have it there, first the one that is proposed.
 	find       []string
 	confidence string
@@ -147,7 +148,7 @@ func (x detected) check(t *testing.T, s *session.Session, sp session.Split) {
 	// seen to wait some time after it began to, by which a split may move in the quiet
 	// stretch: nothing is new in that, so that boot is the same wherever in it.
 	const tick, quiet = 20 * time.Millisecond, 3 * time.Second
-	right := func(at time.Duration) bool { return at >= from-tick && at <= from+x.within+quiet }
+	right := func(at time.Duration) bool { return at >= from-tick-x.late && at <= from+x.within+quiet }
 	if !right(sp.At) || sp.Confidence != x.confidence {
 		t.Errorf("proposed at %v (%s: %s), not within %v of %v (%s): %s", sp.At, sp.Confidence, sp.How, x.within, from, x.confidence, x.why)
 	}
@@ -333,7 +334,7 @@ func TestDetectorsOfJava(t *testing.T) {
 		name: "java", host: true, command: []string{java, file, fmt.Sprint(port), dir},
 		ready: []string{fmt.Sprintf("tcp:%d", port), "log:serves"},
 		why:   "it writes the line when its dispatcher has been started",
-		from:  last(session.MarkReady, `"serves"`), within: 4 * time.Second,
+		from:  last(session.MarkReady, `"serves"`), within: 4 * time.Second, late: time.Second,
 		find: []string{byProbe, byWait}, confidence: session.High,
 	}
 	w := watchReady(t, x)
