@@ -198,8 +198,9 @@ func (h *hold) answerQuestion(id int, v Verdict, errno int32) error {
 		return ErrNoQuestion
 	case !slices.Contains([]Verdict{AllowOnce, AllowGood, DenyOnce, DenyGood}, v):
 		return fmt.Errorf("unknown verdict %q", v)
-	case errno < 0 || errno > 4095:
-		return errors.New("an error is a number from 1 to 4095")
+	}
+	if err := checkErrno(errno); err != nil {
+		return err
 	}
 	good, allow := v == AllowGood || v == DenyGood, v == AllowOnce || v == AllowGood
 	if good {

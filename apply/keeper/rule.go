@@ -3,10 +3,9 @@ package keeper
 import (
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 
 	"speaker/policy"
+	"speaker/trace/proc"
 )
 
 // Rule answers one call, whatever the mode says about the rest.
@@ -29,7 +28,7 @@ type ruleKey struct {
 // the rule is not for that.
 type ruling struct {
 	Rule
-	began string
+	began uint64 // see proc.Began
 }
 
 // switchRule sets a rule, or takes it back.
@@ -45,20 +44,27 @@ func (h *hold) rule(r Rule, forget bool) error {
 		delete(h.rules, k)
 		return nil
 	}
-	began := ""
-	if r.Pid != 0 {
-		if began = began64(r.Pid); began == "" {
-			return fmt.Errorf("process %d is not there", r.Pid)
-		}
+	began, _, ok := proc.Began(r.Pid)
+	if r.Pid != 0 && !ok {
+		return fmt.Errorf("process %d is not there", r.Pid)
 	}
 	if len(h.rules) >= maxRules {
 		return fmt.Errorf("there are %d rules already, and no more can be", maxRules)
 	}
-	if r.Errno < 0 || r.Errno > 4095 {
-		return errors.New("an error is a number from 1 to 4095")
+	if err := checkErrno(r.Errno); err != nil {
+		return err
 	}
 	h.rules[k] = ruling{r, began}
 	h.log.note(h.mode, r.String())
+	return nil
+}
+
+// checkErrno refuses what the kernel would not pass on as the error of a denial; 0
+// stands for the policy's.
+func checkErrno(e int32) error {
+	if e < 0 || e > 4095 {
+		return errors.New("an error is a number from 1 to 4095")
+	}
 	return nil
 }
 
@@ -80,7 +86,7 @@ func (h *hold) ruleFor(c policy.Call, pid int) (Rule, bool) {
 		return Rule{}, false
 	}
 	if r, ok := h.rules[ruleKey{c, pid}]; ok && r.Pid != 0 {
-		if r.began == began64(pid) {
+		if began, _, there := proc.Began(pid); there && r.began == began {
 			return r.Rule, true
 		}
 		delete(h.rules, ruleKey{c, pid})
@@ -96,17 +102,4 @@ func (h *hold) dropDenials() {
 			delete(h.rules, k)
 		}
 	}
-}
-
-// began64 tells one process from a later one of the same number.
-func began64(pid int) string {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return ""
-	}
-	f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-	if len(f) < 20 {
-		return ""
-	}
-	return f[19]
 }
