@@ -7,10 +7,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"speaker/trace/proc"
 )
 
 // record is what a hold leaves on disk, for speakers to come: it tells what
@@ -59,21 +62,32 @@ func removeRecord(dir, name string) { _ = os.Remove(recordPath(dir, name)) }
 // lives says whether any process of the target does.
 func (r record) lives() bool {
 	if r.Cgroup == "" {
-		return alive(r.Pid)
+		return proc.Runs(r.Pid)
 	}
-	found := false
-	_ = filepath.WalkDir(r.Cgroup, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() {
+	return len(r.pids(1)) > 0
+}
+
+// pids are processes of the target, at most that many.
+func (r record) pids(most int) (out []int) {
+	if r.Cgroup == "" {
+		return []int{r.Pid}
+	}
+	_ = filepath.WalkDir(r.Cgroup, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.IsDir() {
 			return nil
 		}
-		b, err := os.ReadFile(filepath.Join(path, "cgroup.procs"))
-		if err == nil && len(b) > 0 {
-			found = true
-			return fs.SkipAll
+		b, _ := os.ReadFile(filepath.Join(path, "cgroup.procs"))
+		for s := range strings.FieldsSeq(string(b)) {
+			if len(out) == most {
+				return fs.SkipAll
+			}
+			if pid, err := strconv.Atoi(s); err == nil {
+				out = append(out, pid)
+			}
 		}
 		return nil
 	})
-	return found
+	return out
 }
 
 // cgroupGoes is how long the last process of a target may take to leave its
@@ -91,20 +105,10 @@ func (r record) removeCgroup(patience time.Duration) {
 	}
 }
 
-// alive says whether a process runs; zombies do not.
-func alive(pid int) bool {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return false
-	}
-	i := strings.LastIndexByte(string(b), ')')
-	return i < 0 || !strings.HasPrefix(string(b[i+1:]), " Z")
-}
-
 // keeps says whether a process is a keeper: numbers of processes are given anew.
 func keeps(pid int) bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-	return err == nil && string(b) == comm+"\n" && alive(pid)
+	return err == nil && string(b) == comm+"\n" && proc.Runs(pid)
 }
 
 // Why no keeper answers for a hold.

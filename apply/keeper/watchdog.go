@@ -3,7 +3,6 @@ package keeper
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -105,7 +104,7 @@ func (d *deaths) run(h *hold) {
 			ended = true // one more look: how did it end?
 		default:
 		}
-		for _, pid := range (record{Pid: h.config.Pid, Cgroup: h.config.Cgroup}).pids() {
+		for _, pid := range (record{Pid: h.config.Pid, Cgroup: h.config.Cgroup}).pids(maxWatched) {
 			d.add(pid, "")
 		}
 		for _, why := range d.wait() {
@@ -247,25 +246,4 @@ func zombie(pid int) (unix.WaitStatus, bool) {
 	f := strings.Fields(rest)
 	code, err := strconv.Atoi(f[len(f)-1]) // exit_code is the last
 	return unix.WaitStatus(code), err == nil && len(f) > 40
-}
-
-// pids are the processes of the target.
-func (r record) pids() []int {
-	if r.Cgroup == "" {
-		return []int{r.Pid}
-	}
-	var out []int
-	_ = filepath.WalkDir(r.Cgroup, func(path string, e os.DirEntry, err error) error {
-		if err != nil || !e.IsDir() {
-			return nil
-		}
-		b, _ := os.ReadFile(filepath.Join(path, "cgroup.procs"))
-		for s := range strings.FieldsSeq(string(b)) {
-			if pid, err := strconv.Atoi(s); err == nil && pid > 0 && len(out) < maxWatched {
-				out = append(out, pid)
-			}
-		}
-		return nil
-	})
-	return out
 }

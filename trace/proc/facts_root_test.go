@@ -194,3 +194,23 @@ func TestTree(t *testing.T) {
 	}
 	eventually(t, "the tree is gone", func() bool { got, err := Tree(cmd.Process.Pid); return err == nil && got == nil }) // a zombie until we wait
 }
+
+func TestRuns(t *testing.T) {
+	pid, _ := start(t, program(t, "waits.c", "-pthread"), "dead leader")
+	eventually(t, "its first thread has ended", func() bool {
+		s, err := statOf(pid)
+		return err == nil && s.state == 'Z'
+	})
+	if !Runs(pid) {
+		t.Error("a process whose first thread alone has ended does not run")
+	}
+	cmd := exec.Command("true")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a zombie does not run", func() bool { return !Runs(cmd.Process.Pid) })
+	cmd.Wait()
+	if Runs(1<<30) || Runs(0) {
+		t.Error("what is not there runs")
+	}
+}
