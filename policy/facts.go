@@ -62,7 +62,7 @@ var facts = [...]fact{
 		groups: []string{"@privileged"},
 		docker: []dockerRule{{anyABI, DockerRule{Caps: []string{"CAP_SYS_PACCT"}}}},
 		causes: []cause{
-			{anyABI, Cause{RiskLow, CausePower, "could turn off the host's process accounting", "docs.docker.com/engine/security/seccomp"}},
+			{anyABI, Cause{RiskLow, CausePower, "could turn off process accounting", "docs.docker.com/engine/security/seccomp"}},
 		},
 	},
 	{
@@ -760,7 +760,7 @@ var facts = [...]fact{
 		groups: []string{"@mount"},
 		docker: []dockerRule{{anyABI, DockerRule{Caps: []string{"CAP_SYS_ADMIN"}}}},
 		causes: []cause{
-			{anyABI, Cause{RiskMedium, CausePower, "the newer interface to what mount does; Docker's default profile asks for CAP_SYS_ADMIN", "docs.docker.com/engine/security/seccomp"}},
+			{anyABI, Cause{RiskMedium, CausePower, "the newer interface to what mount does; Docker's default profile asks for CAP_SYS_ADMIN", "github.com/moby/profiles/blob/main/seccomp/default.json"}},
 		},
 	},
 	{
@@ -784,7 +784,7 @@ var facts = [...]fact{
 		groups: []string{"@mount"},
 		docker: []dockerRule{{anyABI, DockerRule{Caps: []string{"CAP_SYS_ADMIN"}}}},
 		causes: []cause{
-			{anyABI, Cause{RiskMedium, CausePower, "the newer interface to what mount does; Docker's default profile asks for CAP_SYS_ADMIN", "docs.docker.com/engine/security/seccomp"}},
+			{anyABI, Cause{RiskMedium, CausePower, "the newer interface to what mount does; Docker's default profile asks for CAP_SYS_ADMIN", "github.com/moby/profiles/blob/main/seccomp/default.json"}},
 		},
 	},
 	{
@@ -1337,7 +1337,7 @@ var facts = [...]fact{
 		causes: []cause{
 			{anyABI, Cause{RiskHigh, CauseRecord, "what a ring does passes by every seccomp filter; Docker's default profile closes it since 2023", "github.com/moby/moby/pull/46762"}},
 			{anyABI, Cause{RiskHigh, CauseRecord, "six of ten kernel exploits that Google's kCTF bounty took in until 2023 went through it", "security.googleblog.com/2023/06/learnings-from-kctf-vrps-42-linux.html"}},
-			{anyABI, Cause{RiskHigh, CauseCVE, "wrong type of a buffer freed: root on the host", "CVE-2021-41073"}},
+			{anyABI, Cause{RiskHigh, CauseCVE, "a buffer of the kernel freed in place of the caller's: root on the host", "CVE-2021-41073"}},
 			{anyABI, Cause{RiskHigh, CauseCVE, "timeout used after it was freed: root on the host", "CVE-2022-29582"}},
 		},
 	},
@@ -1362,7 +1362,7 @@ var facts = [...]fact{
 		causes: []cause{
 			{anyABI, Cause{RiskHigh, CauseRecord, "what a ring does passes by every seccomp filter; Docker's default profile closes it since 2023", "github.com/moby/moby/pull/46762"}},
 			{anyABI, Cause{RiskHigh, CauseRecord, "six of ten kernel exploits that Google's kCTF bounty took in until 2023 went through it", "security.googleblog.com/2023/06/learnings-from-kctf-vrps-42-linux.html"}},
-			{anyABI, Cause{RiskHigh, CauseCVE, "wrong type of a buffer freed: root on the host", "CVE-2021-41073"}},
+			{anyABI, Cause{RiskHigh, CauseCVE, "a buffer of the kernel freed in place of the caller's: root on the host", "CVE-2021-41073"}},
 			{anyABI, Cause{RiskHigh, CauseCVE, "timeout used after it was freed: root on the host", "CVE-2022-29582"}},
 			{anyABI, Cause{RiskHigh, CauseCVE, "registered buffers reach past their pages: root on the host", "CVE-2023-2598"}},
 		},
@@ -1685,7 +1685,7 @@ var facts = [...]fact{
 	},
 	{
 		name:   "membarrier",
-		since:  [abis]string{"3.17", "3.17", "3.17", "3.17"},
+		since:  [abis]string{"4.3", "4.3", "4.3", "4.3"},
 		words:  "orders memory accesses over all threads",
 		groups: []string{"@default", "@system-service"},
 		docker: []dockerRule{{anyABI, DockerRule{}}},
@@ -1837,7 +1837,7 @@ var facts = [...]fact{
 		groups: []string{"@mount"},
 		docker: []dockerRule{{anyABI, DockerRule{Caps: []string{"CAP_SYS_ADMIN"}}}},
 		causes: []cause{
-			{anyABI, Cause{RiskMedium, CausePower, "the newer interface to what mount does; Docker's default profile asks for CAP_SYS_ADMIN", "docs.docker.com/engine/security/seccomp"}},
+			{anyABI, Cause{RiskMedium, CausePower, "the newer interface to what mount does; Docker's default profile asks for CAP_SYS_ADMIN", "github.com/moby/profiles/blob/main/seccomp/default.json"}},
 		},
 	},
 	{
@@ -1849,7 +1849,7 @@ var facts = [...]fact{
 		groups: []string{"@mount"},
 		docker: []dockerRule{{anyABI, DockerRule{Caps: []string{"CAP_SYS_ADMIN"}}}},
 		causes: []cause{
-			{anyABI, Cause{RiskMedium, CausePower, "the newer interface to what mount does; Docker's default profile asks for CAP_SYS_ADMIN", "docs.docker.com/engine/security/seccomp"}},
+			{anyABI, Cause{RiskMedium, CausePower, "the newer interface to what mount does; Docker's default profile asks for CAP_SYS_ADMIN", "github.com/moby/profiles/blob/main/seccomp/default.json"}},
 		},
 	},
 	{
@@ -1860,7 +1860,7 @@ var facts = [...]fact{
 		groups: []string{"@resources", "@system-service"},
 		causes: []cause{
 			{anyABI, Cause{RiskLow, CausePower, "asks for and changes on which memory of the host things lie", "docs.docker.com/engine/security/seccomp"}},
-			{anyABI, Cause{RiskLow, CauseCVE, "told the layout of other users' processes", "CVE-2017-14140"}},
+			{anyABI, Cause{RiskLow, CauseCVE, "told where a setuid program lies in memory", "CVE-2017-14140"}},
 		},
 	},
 	{
@@ -1891,7 +1891,7 @@ var facts = [...]fact{
 		groups: []string{"@ipc", "@system-service"},
 		docker: []dockerRule{{anyABI, DockerRule{}}},
 		causes: []cause{
-			{anyABI, Cause{RiskMedium, CauseCVE, "a socket used after it was freed: root on the host", "CVE-2017-11176"}},
+			{anyABI, Cause{RiskMedium, CauseCVE, "a socket used after it was freed", "CVE-2017-11176"}},
 		},
 	},
 	{
@@ -2120,7 +2120,7 @@ var facts = [...]fact{
 		groups: []string{"@mount"},
 		docker: []dockerRule{{anyABI, DockerRule{Caps: []string{"CAP_SYS_ADMIN"}}}},
 		causes: []cause{
-			{anyABI, Cause{RiskMedium, CausePower, "the newer interface to what mount does; Docker's default profile asks for CAP_SYS_ADMIN", "docs.docker.com/engine/security/seccomp"}},
+			{anyABI, Cause{RiskMedium, CausePower, "the newer interface to what mount does; Docker's default profile asks for CAP_SYS_ADMIN", "github.com/moby/profiles/blob/main/seccomp/default.json"}},
 		},
 	},
 	{
@@ -2130,7 +2130,7 @@ var facts = [...]fact{
 		family: "mount",
 		needs:  "CAP_SYS_ADMIN to clone a tree or change it",
 		causes: []cause{
-			{anyABI, Cause{RiskMedium, CausePower, "the newer interface to what mount does; Docker's default profile asks for CAP_SYS_ADMIN", "docs.docker.com/engine/security/seccomp"}},
+			{anyABI, Cause{RiskMedium, CausePower, "the newer interface to what mount does; Docker's default profile asks for CAP_SYS_ADMIN", "github.com/moby/profiles/blob/main/seccomp/default.json"}},
 		},
 	},
 	{
@@ -2229,21 +2229,21 @@ var facts = [...]fact{
 	},
 	{
 		name:   "pkey_alloc",
-		since:  [abis]string{"4.8", "4.8", "4.8", "4.8"},
+		since:  [abis]string{"4.9", "4.9", "4.9", "4.9"},
 		words:  "allocates a memory protection key",
 		groups: []string{"@pkey"},
 		docker: []dockerRule{{anyABI, DockerRule{}}},
 	},
 	{
 		name:   "pkey_free",
-		since:  [abis]string{"4.8", "4.8", "4.8", "4.8"},
+		since:  [abis]string{"4.9", "4.9", "4.9", "4.9"},
 		words:  "frees a memory protection key",
 		groups: []string{"@pkey"},
 		docker: []dockerRule{{anyABI, DockerRule{}}},
 	},
 	{
 		name:   "pkey_mprotect",
-		since:  [abis]string{"4.8", "4.8", "4.8", "4.8"},
+		since:  [abis]string{"4.9", "4.9", "4.9", "4.9"},
 		words:  "changes what memory may be used for, under a protection key",
 		family: "mprotect",
 		groups: []string{"@pkey"},
@@ -2388,7 +2388,7 @@ var facts = [...]fact{
 		groups: []string{"@debug"},
 		docker: []dockerRule{{anyABI, DockerRule{MinKernel: "4.8"}}, {anyABI, DockerRule{Caps: []string{"CAP_SYS_PTRACE"}}}},
 		causes: []cause{
-			{anyABI, Cause{RiskHigh, CauseCVE, "a traced child took on its parent's credentials: root on the host", "CVE-2019-13272"}},
+			{anyABI, Cause{RiskHigh, CauseCVE, "PTRACE_TRACEME noted the wrong credentials for the tracer: root on the host", "CVE-2019-13272"}},
 			{anyABI, Cause{RiskHigh, CauseCVE, "Dirty COW, by poking a read-only mapping: files that only root may write", "CVE-2016-5195"}},
 			{anyABI, Cause{RiskHigh, CauseRecord, "before Linux 4.8 a tracer could change a call after the filter had passed it", "docs.docker.com/engine/security/seccomp"}},
 		},
@@ -2441,7 +2441,7 @@ var facts = [...]fact{
 		groups: []string{"@privileged"},
 		docker: []dockerRule{{anyABI, DockerRule{Caps: []string{"CAP_SYS_ADMIN"}}}},
 		causes: []cause{
-			{anyABI, Cause{RiskLow, CausePower, "could lift the container's own disk quota", "docs.docker.com/engine/security/seccomp"}},
+			{anyABI, Cause{RiskLow, CausePower, "could lift limits of disk use, with CAP_SYS_ADMIN", "quotactl(2)"}},
 		},
 	},
 	{
@@ -2453,7 +2453,7 @@ var facts = [...]fact{
 		groups: []string{"@privileged"},
 		docker: []dockerRule{{anyABI, DockerRule{Caps: []string{"CAP_SYS_ADMIN"}}}},
 		causes: []cause{
-			{anyABI, Cause{RiskLow, CausePower, "could lift the container's own disk quota", "docs.docker.com/engine/security/seccomp"}},
+			{anyABI, Cause{RiskLow, CausePower, "could lift limits of disk use, with CAP_SYS_ADMIN", "quotactl(2)"}},
 		},
 	},
 	{
@@ -2510,7 +2510,7 @@ var facts = [...]fact{
 		groups: []string{"@privileged", "@reboot"},
 		docker: []dockerRule{{anyABI, DockerRule{Caps: []string{"CAP_SYS_BOOT"}}}},
 		causes: []cause{
-			{anyABI, Cause{RiskMedium, CausePower, "halts the machine, from the host's pid namespace and with CAP_SYS_BOOT", "docs.docker.com/engine/security/seccomp"}},
+			{anyABI, Cause{RiskMedium, CausePower, "halts the machine, from the host's pid namespace and with CAP_SYS_BOOT", "reboot(2)"}},
 		},
 	},
 	{
@@ -3193,6 +3193,7 @@ var facts = [...]fact{
 			{anyABI, Cause{RiskMedium, CauseCVE, "netfilter's 32-bit tables trusted an offset: with a user namespace, root on the host", "CVE-2016-4997"}},
 			{anyABI, Cause{RiskMedium, CauseCVE, "race over the ring of a packet socket, with CAP_NET_RAW, which Docker grants: root on the host", "CVE-2016-8655"}},
 			{anyABI, Cause{RiskMedium, CauseCVE, "overflow in the ring of a packet socket, with CAP_NET_RAW, which Docker grants: root on the host", "CVE-2017-7308"}},
+			{anyABI, Cause{RiskMedium, CauseCVE, "a DCCP packet freed twice: root on the host", "CVE-2017-6074"}},
 		},
 	},
 	{
@@ -3742,7 +3743,7 @@ var facts = [...]fact{
 		groups: []string{"@mount"},
 		docker: []dockerRule{{anyABI, DockerRule{Caps: []string{"CAP_SYS_ADMIN"}}}},
 		causes: []cause{
-			{anyABI, Cause{RiskMedium, CausePower, "uncovers what a mount hides, masked paths of /proc among them", "docs.docker.com/engine/security/seccomp"}},
+			{anyABI, Cause{RiskMedium, CausePower, "uncovers what a mount hides", "umount(2)"}},
 		},
 	},
 	{
@@ -3754,7 +3755,7 @@ var facts = [...]fact{
 		groups: []string{"@mount"},
 		docker: []dockerRule{{anyABI, DockerRule{Caps: []string{"CAP_SYS_ADMIN"}}}},
 		causes: []cause{
-			{anyABI, Cause{RiskMedium, CausePower, "uncovers what a mount hides, masked paths of /proc among them", "docs.docker.com/engine/security/seccomp"}},
+			{anyABI, Cause{RiskMedium, CausePower, "uncovers what a mount hides", "umount(2)"}},
 		},
 	},
 	{
@@ -3790,7 +3791,7 @@ var facts = [...]fact{
 		docker: []dockerRule{{anyABI, DockerRule{Caps: []string{"CAP_SYS_ADMIN"}}}},
 		causes: []cause{
 			{anyABI, Cause{RiskHigh, CauseEscape, "release_agent of cgroup v1 set without the capability: a program of the host runs as root", "CVE-2022-0492"}},
-			{anyABI, Cause{RiskHigh, CausePower, "a user namespace gives every capability inside it, and with them the kernel code that most exploits of recent years needed", "user_namespaces(7)"}},
+			{anyABI, Cause{RiskHigh, CausePower, "a user namespace gives every capability inside it, which many an exploit of the kernel takes as a step", "ubuntu.com/blog/ubuntu-23-10-restricted-unprivileged-user-namespaces"}},
 		},
 	},
 	{
@@ -3821,7 +3822,7 @@ var facts = [...]fact{
 		needs:  "CAP_SYS_PTRACE for faults of the kernel, unless unprivileged_userfaultfd",
 		groups: []string{"@system-service"},
 		causes: []cause{
-			{anyABI, Cause{RiskMedium, CausePower, "stops the kernel in the middle of a copy, which exploits use to win races", "docs.kernel.org/admin-guide/sysctl/vm.html"}},
+			{anyABI, Cause{RiskMedium, CausePower, "stops the kernel in the middle of a copy, which makes holes easier to exploit", "docs.kernel.org/admin-guide/sysctl/vm.html"}},
 		},
 	},
 	{

@@ -22,7 +22,7 @@ type Info struct {
 	// Needs is the capability or right that it takes, and for what if not for all
 	// of it ("CAP_CHOWN for files of others"), "" for none.
 	Needs string
-	// Groups are the groups of systemd's SystemCallFilter= that it is in, directly
+	// Groups are the groups of SystemCallFilter= of systemd 252 that it is in, directly
 	// or as part of another, sorted.
 	Groups []string
 	// Docker lists the rules of Docker's default profile that allow it, any of

@@ -83,6 +83,8 @@ func TestInfo(t *testing.T) {
 // The table's ages are those of the manual, as far as that goes.
 func TestInfoAgainstManual(t *testing.T) {
 	ages := manualAges(t)
+	// The calls' own pages correct the list of all.
+	ages["membarrier"], ages["pkey_alloc"], ages["pkey_free"], ages["pkey_mprotect"] = "4.3", "4.9", "4.9", "4.9"
 	seen := 0
 	for a := range abis {
 		for _, c := range Calls(a) {

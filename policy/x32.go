@@ -21,7 +21,8 @@ var x32Own = []string{
 	"pwritev2",
 }
 
-// x32Lacks are calls of x86_64 that x32 has in no form.
+// x32Lacks are calls of x86_64 that x32 has in no form. map_shadow_stack is one for
+// libseccomp, and so for every engine; Linux has it for x32 since 6.10.
 var x32Lacks = []string{
 	"_sysctl", "create_module", "get_kernel_syms", "query_module", "nfsservctl",
 	"set_thread_area", "get_thread_area", "epoll_ctl_old", "epoll_wait_old",
