@@ -72,21 +72,32 @@ func (s Spec) check() error {
 // prologue decides what libseccomp is not asked: other ABIs, and native calls
 // too new to have a name. All else falls out at its end.
 func prologue(s Spec) []unix.SockFilter {
+	return dispatch(s.whatever, s.speaks(X32), s.speaks(I386), nil)
+}
+
+// decider says what byNumber is to answer to a call: by the first rule whose
+// conditions hold, and otherwise with the action.
+type decider func(Call) (Action, []Rule)
+
+// dispatch parts the calls by ABI. What falls out at its end are the native calls
+// that have a name, less those that named decides.
+func dispatch(want decider, x32, i386 bool, named []unix.SockFilter) []unix.SockFilter {
 	var native assembler
 	native.load(offsetNr)
-	if s.speaks(X32) {
-		native.when(unix.BPF_JGE, x32Bit, byNumber(s.whatever, X32, 0))
+	if x32 {
+		native.when(unix.BPF_JGE, x32Bit, byNumber(want, X32, 0))
 	}
 	unnamed := uint32(len(Native().names()))
-	native.when(unix.BPF_JGE, unnamed, byNumber(s.whatever, Native(), unnamed))
+	native.when(unix.BPF_JGE, unnamed, byNumber(want, Native(), unnamed))
+	native.add(named...)
 
 	var a assembler
 	a.load(offsetArch)
-	if s.speaks(I386) {
-		i386 := assembler{}
-		i386.load(offsetNr)
-		i386.add(byNumber(s.whatever, I386, 0)...)
-		a.when(unix.BPF_JEQ, I386.AuditArch(), i386.insns)
+	if i386 {
+		var old assembler
+		old.load(offsetNr)
+		old.add(byNumber(want, I386, 0)...)
+		a.when(unix.BPF_JEQ, I386.AuditArch(), old.insns)
 	}
 	a.when(unix.BPF_JEQ, Native().AuditArch(), native.insns)
 	return a.insns
@@ -98,7 +109,7 @@ func (s Spec) whatever(c Call) (Action, []Rule) { return s.Want(c), nil }
 // byNumber decides every number of an ABI from first on. It goes up the numbers
 // in runs of one answer, each run a comparison and an answer. Calls with
 // conditions come before that.
-func byNumber(want func(Call) (Action, []Rule), abi ABI, first uint32) []unix.SockFilter {
+func byNumber(want decider, abi ABI, first uint32) []unix.SockFilter {
 	var a, runs assembler
 	answer, _ := want(Call{abi, first})
 	for nr := first; nr <= maxNr+1; nr++ {

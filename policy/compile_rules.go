@@ -45,29 +45,15 @@ func (r Rules) whatever(c Call) (Action, []Rule) {
 
 // prologue decides what libseccomp is not asked. All else falls out at its end.
 func (r Rules) prologue() []unix.SockFilter {
-	var nat assembler
-	nat.load(offsetNr)
-	if Native() == X86_64 {
-		nat.when(unix.BPF_JGE, x32Bit, byNumber(r.whatever, X32, 0))
-	}
-	unnamed := uint32(len(Native().names()))
-	nat.when(unix.BPF_JGE, unnamed, byNumber(r.whatever, Native(), unnamed))
-	for nr := range unnamed {
+	var named assembler
+	for nr := range uint32(len(Native().names())) {
 		c := Call{Native(), nr}
 		if answer, rules := r.whatever(c); !simple(rules, answer, r.outside.Default) {
-			nat.when(unix.BPF_JEQ, nr, byArguments(Native(), rules, answer))
+			named.when(unix.BPF_JEQ, nr, byArguments(Native(), rules, answer))
 		}
 	}
-	var a assembler
-	a.load(offsetArch)
-	if Native() == X86_64 {
-		i386 := assembler{}
-		i386.load(offsetNr)
-		i386.add(byNumber(r.whatever, I386, 0)...)
-		a.when(unix.BPF_JEQ, I386.AuditArch(), i386.insns)
-	}
-	a.when(unix.BPF_JEQ, Native().AuditArch(), nat.insns)
-	return a.insns
+	old := Native() == X86_64 // its kernel takes the calls of both
+	return dispatch(r.whatever, old, old, named.insns)
 }
 
 // simple reports whether libseccomp does exactly what rules about one call ask

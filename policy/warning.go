@@ -155,54 +155,36 @@ func warnForeign(p Policy) []Warning {
 }
 
 func warnStop(p Policy) []Warning {
-	switch calls := p.groupCalls(Stop); {
-	case len(calls) > 0:
-		w := Warning{
-			Text:   "run denies calls that were seen when the program stopped: a clean stop may fail, and the engine kills it after its timeout",
-			Remedy: "allow them in run, or accept an unclean stop",
-			Calls:  calls,
-		}
-		if !p.Included(Stop) {
-			w.Remedy = "include stop, or accept an unclean stop"
-		}
-		return []Warning{w}
-	case !p.seen.Has(Stop):
-		return []Warning{{
-			Text:   "no stop was recorded: what a clean stop needs beyond run is not known",
-			Remedy: "stop the program once while it is recorded",
-		}}
+	if out := p.warnGroup(Stop, "run denies calls that were seen when the program stopped: a clean stop may fail, and the engine kills it after its timeout",
+		"allow them in run, or accept an unclean stop", "include stop, or accept an unclean stop"); out != nil || p.seen.Has(Stop) {
+		return out
 	}
-	return nil
+	return []Warning{{
+		Text:   "no stop was recorded: what a clean stop needs beyond run is not known",
+		Remedy: "stop the program once while it is recorded",
+	}}
 }
 
 func warnExec(p Policy) []Warning {
-	calls := p.groupCalls(Exec)
-	if len(calls) == 0 {
-		return nil
-	}
-	w := Warning{
-		Text:   "run denies calls of processes that entered later: docker exec and health probes may fail",
-		Remedy: "allow them in run if they must work",
-		Calls:  calls,
-	}
-	if !p.Included(Exec) {
-		w.Remedy = "include exec if they must work"
-	}
-	return []Warning{w}
+	return p.warnGroup(Exec, "run denies calls of processes that entered later: docker exec and health probes may fail",
+		"allow them in run if they must work", "include exec if they must work")
 }
 
 func warnAdmin(p Policy) []Warning {
-	calls := p.groupCalls(Admin)
+	return p.warnGroup(Admin, "run denies calls of administrative intervals: the next reload fails, and servers that replace their processes then may serve no more until they are restarted",
+		"allow them in run if it must work", "include admin if it must work; else restart the container to change its configuration")
+}
+
+// warnGroup is about calls of a group that run denies, if there are any. What helps
+// depends on whether the group is included.
+func (p Policy) warnGroup(ph Phase, text, included, leftOut string) []Warning {
+	calls := p.groupCalls(ph)
 	if len(calls) == 0 {
 		return nil
 	}
-	w := Warning{
-		Text:   "run denies calls of administrative intervals: the next reload fails, and servers that replace their processes then may serve no more until they are restarted",
-		Remedy: "allow them in run if it must work",
-		Calls:  calls,
-	}
-	if !p.Included(Admin) {
-		w.Remedy = "include admin if it must work; else restart the container to change its configuration"
+	w := Warning{Text: text, Remedy: leftOut, Calls: calls}
+	if p.Included(ph) {
+		w.Remedy = included
 	}
 	return []Warning{w}
 }
