@@ -3,6 +3,8 @@ package trace
 import (
 	"fmt"
 	"sync/atomic"
+
+	"github.com/cilium/ebpf"
 )
 
 // Arm adds leaf names of cgroups that will be made soon to a Tracer of a cgroup,
@@ -23,10 +25,14 @@ func (t *Tracer) Arm(candidate uint32, leafs ...string) error {
 }
 
 func (t *Tracer) arm(candidate uint32, leafs []string) error {
+	return armNames(t.objs.Armed, candidate, leafs)
+}
+
+func armNames(m *ebpf.Map, candidate uint32, leafs []string) error {
 	for _, name := range leafs {
 		var leaf bpfLeaf
 		copy(leaf.Name[:], name)
-		if err := t.objs.Armed.Put(leaf, candidate); err != nil {
+		if err := m.Put(leaf, candidate); err != nil {
 			return fmt.Errorf("arm cgroup name %q: %w", name, err)
 		}
 	}

@@ -177,6 +177,7 @@ const (
 	bpfVarAnyExec       = "any_exec"
 	bpfVarClass         = "class"
 	bpfVarCtl           = "ctl"
+	bpfVarEntries       = "entries"
 	bpfVarEventType     = "event_type"
 	bpfVarExecEventType = "exec_event_type"
 	bpfVarHierarchy     = "hierarchy"
@@ -266,6 +267,7 @@ type bpfVariableSpecs struct {
 	AnyExec       *ebpf.VariableSpec `ebpf:"any_exec"`
 	Class         *ebpf.VariableSpec `ebpf:"class"`
 	Ctl           *ebpf.VariableSpec `ebpf:"ctl"`
+	Entries       *ebpf.VariableSpec `ebpf:"entries"`
 	EventType     *ebpf.VariableSpec `ebpf:"event_type"`
 	ExecEventType *ebpf.VariableSpec `ebpf:"exec_event_type"`
 	Hierarchy     *ebpf.VariableSpec `ebpf:"hierarchy"`
@@ -332,6 +334,7 @@ type bpfVariables struct {
 	AnyExec       *ebpf.Variable `ebpf:"any_exec"`
 	Class         *ebpf.Variable `ebpf:"class"`
 	Ctl           *ebpf.Variable `ebpf:"ctl"`
+	Entries       *ebpf.Variable `ebpf:"entries"`
 	EventType     *ebpf.Variable `ebpf:"event_type"`
 	ExecEventType *ebpf.Variable `ebpf:"exec_event_type"`
 	Hierarchy     *ebpf.Variable `ebpf:"hierarchy"`

@@ -74,20 +74,27 @@ func (t *Tracer) Events(dst []Event) []Event {
 		return dst
 	}
 	t.events.drain(func(raw []byte) {
-		e, err := view[bpfEvent](raw)
-		if err != nil {
-			return
+		if e, ok := eventOf(raw); ok {
+			dst = append(dst, e)
 		}
-		out := Event{
-			Time: e.Time, Kind: EventKind(e.Kind), Pid: e.Pid, Tid: e.Tid, Group: Group(e.Group),
-			Args: e.Args, Comm: cString(e.Comm[:]),
-		}
-		if x, err := view[bpfExecEvent](raw); err == nil && out.Kind == EventExec {
-			out.Path = cString(x.Path[:])
-		}
-		dst = append(dst, out)
 	})
 	return dst
+}
+
+// eventOf reads a record of the ring of events.
+func eventOf(raw []byte) (Event, bool) {
+	e, err := view[bpfEvent](raw)
+	if err != nil {
+		return Event{}, false
+	}
+	out := Event{
+		Time: e.Time, Kind: EventKind(e.Kind), Pid: e.Pid, Tid: e.Tid, Group: Group(e.Group),
+		Args: e.Args, Comm: cString(e.Comm[:]),
+	}
+	if x, err := view[bpfExecEvent](raw); err == nil && out.Kind == EventExec {
+		out.Path = cString(x.Path[:])
+	}
+	return out, true
 }
 
 // view takes a record's bytes for a T. The bytes are 8-aligned, as the kernel's

@@ -255,7 +255,7 @@ func (t *Tracer) begin(c Config) error {
 	// Twice, for a tree: a child of a process that was not marked yet may have
 	// got a number which the first pass had gone by.
 	for range 2 {
-		if err := t.seed(); err != nil {
+		if err := runSeed(t.objs.Seed); err != nil {
 			return fmt.Errorf("mark the target's processes: %w", err)
 		}
 	}
@@ -271,8 +271,9 @@ func (t *Tracer) begin(c Config) error {
 	return nil
 }
 
-func (t *Tracer) seed() error {
-	it, err := link.AttachIter(link.IterOptions{Program: t.objs.Seed})
+// runSeed has the kernel go over all its tasks once.
+func runSeed(p *ebpf.Program) error {
+	it, err := link.AttachIter(link.IterOptions{Program: p})
 	if err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ const (
 	EventBind
 	EventSeccomp    // a filter is being loaded by the target itself
 	EventSignal     // Args[0] signal sent to Pid, Args[1] the sender's pid
-	EventEnter      // Pid entered the target from outside
+	EventEnter      // Pid entered the target from outside; Args[0] is the mount namespace of who let it in, Args[1] is 1 after the program has begun
 	EventLeave      // Pid left the target's cgroup
 	EventUringNew   // io_uring_setup
 	EventNoNewPrivs // Pid gave up gaining privileges by exec

@@ -72,6 +72,7 @@ const volatile s32 subsys = -1;  /* index of the v1 controller whose hierarchy d
 const volatile u32 hierarchy;    /* that hierarchy's number in /proc/cgroups; 0: v2 */
 const volatile u32 root_pid;     /* not 0: the target is this process' tree, not a cgroup */
 const volatile bool any_exec;    /* the first exec is the program, whatever its mount namespace */
+const volatile bool entries;     /* tell only of who is on the way in, and wake who waits for it */
 const volatile u32 tick_samples = 20;
 const volatile u32 class[ABIS][NR];
 
@@ -463,7 +464,7 @@ static __always_inline void tell(u8 kind, u8 state, u32 pid, u32 tid, u64 a, u64
 	if (!e)
 		return dropped_event();
 	fill(e, kind, state, pid, tid, a, b);
-	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP); /* a wake-up costs 500 ns and more: readers poll */
+	bpf_ringbuf_submit(e, entries ? 0 : BPF_RB_NO_WAKEUP); /* a wake-up costs 500 ns and more: readers poll */
 }
 
 static __always_inline void tell_exec(u8 state, struct task_struct *task, const char *path)
@@ -475,7 +476,13 @@ static __always_inline void tell_exec(u8 state, struct task_struct *task, const 
 	fill(&e->event, EXECUTED, state, task->tgid, task->pid, 0, 0);
 	e->path[0] = 0;
 	bpf_probe_read_kernel_str(e->path, sizeof(e->path), path);
-	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(e, entries ? 0 : BPF_RB_NO_WAKEUP);
+}
+
+/* Who let the process in is told by its mount namespace. */
+static __always_inline void tell_enter(u8 state, u32 tgid)
+{
+	tell(ENTER, state, tgid, tgid, mount_ns(bpf_get_current_task_btf()), state == RUNTIME_EXEC);
 }
 
 /* Which event an i386 socketcall or a prctl is, if any. */
@@ -795,8 +802,8 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 		watch_stack(child, t);
 	*state_of(tgid) = state; /* always written: the number may be a dead process' */
 	if (came)
-		tell(ENTER, state, tgid, tgid, 0, 0);
-	else if (state != OUT)
+		tell_enter(state, tgid);
+	else if (state != OUT && (!entries || is_runtime(state)))
 		tell(FORK, state, from, parent->pid, tgid, 0);
 	return 0;
 }
@@ -807,7 +814,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	u32 tgid = task->tgid, *from;
 	u8 *state = state_of(tgid);
 
-	if (*state == OUT)
+	if (*state == OUT || (entries && !is_runtime(*state)))
 		return 0;
 	/* An exec by another thread than the leader takes the leader's number. */
 	set_call(tgid, ENTERED);
@@ -836,6 +843,8 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	*state_of(tgid) = OUT; /* before telling: two last threads may both get here */
 	if (is_runtime(state))
 		bpf_map_delete_elem(&entered, &tgid);
+	else if (entries)
+		return 0;
 	tell(EXIT, state, tgid, task->pid, task->exit_code, 0);
 	return 0;
 }
@@ -859,7 +868,7 @@ int BPF_PROG(on_attach, struct cgroup *to, const char *path, struct task_struct 
 		*state_of(tgid) = state;
 		if (!watch_threads((u64)BPF_CORE_READ(task, signal)))
 			unfollowed();
-		tell(ENTER, state, tgid, tgid, 0, 0);
+		tell_enter(state, tgid);
 	} else if (!in && state != OUT) {
 		*state_of(tgid) = OUT;
 		bpf_map_delete_elem(&entered, &tgid);

@@ -9,22 +9,24 @@ import (
 	"testing"
 )
 
-// Image is the name of the image whose only file is /few, a static program that
-// makes seven getppid and waits as many seconds as its argument says.
+// Image is the name of the image whose files are two static programs: /few makes
+// seven getppid and waits as many seconds as its argument says; /first makes one
+// before anything else, and its exit status is that call's error.
 const Image = "speaker-test/few:1"
 
-// few is the program's source, beside this file's folder in the module.
-const few = "trace/target/enginetest/testdata/few.c"
+// sources is where the programs' are, in the module.
+const sources = "trace/target/enginetest/testdata"
 
-// program compiles few statically.
-func program(t *testing.T) string {
+// programs compiles them into a folder.
+func programs(t *testing.T) (dir string) {
 	t.Helper()
 	if _, err := exec.LookPath("cc"); err != nil {
 		t.Skip("no C compiler")
 	}
-	out := filepath.Join(t.TempDir(), "few")
-	run(t, exec.Command("cc", "-O1", "-static", "-o", out, filepath.Join(moduleRoot(t), few)))
-	return out
+	dir, from := t.TempDir(), filepath.Join(moduleRoot(t), sources)
+	run(t, exec.Command("cc", "-O1", "-static", "-o", filepath.Join(dir, "few"), filepath.Join(from, "few.c")))
+	run(t, exec.Command("cc", "-O1", "-static", "-nostdlib", "-o", filepath.Join(dir, "first"), filepath.Join(from, "first.c")))
+	return dir
 }
 
 // moduleRoot is the folder that go.mod is in; a test runs in its package's.
@@ -47,9 +49,8 @@ func moduleRoot(t *testing.T) string {
 // rootfs is an archive of the image's files.
 func rootfs(t *testing.T) string {
 	t.Helper()
-	prog := program(t)
 	tar := filepath.Join(t.TempDir(), "root.tar")
-	run(t, exec.Command("tar", "-cf", tar, "-C", filepath.Dir(prog), filepath.Base(prog)))
+	run(t, exec.Command("tar", "-cf", tar, "-C", programs(t), "few", "first"))
 	return tar
 }
 

@@ -109,6 +109,9 @@ func (p *Podman) Controller() string {
 	return "pids"
 }
 
+// Command is a command of the client, to be started.
+func (p *Podman) Command(args ...string) *exec.Cmd { return p.command(args...) }
+
 func (p *Podman) command(args ...string) *exec.Cmd {
 	all := append(p.wrap, "podman", "--root", filepath.Join(p.dir, "root"), "--runroot", filepath.Join(p.dir, "run"),
 		"--tmpdir", filepath.Join(p.dir, "tmp"), "--cgroup-manager", "cgroupfs", "--events-backend", "file", "--runtime", p.Runtime)
