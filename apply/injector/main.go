@@ -76,6 +76,8 @@ func (w *worker) do(r request) message {
 		m.Dump, err = w.dumpAll()
 	case opListen:
 		m.Report, err = w.listen(r)
+	case opCatch:
+		err = w.catch(r.Catching)
 	default:
 		err = errors.New("no such request")
 	}

@@ -20,6 +20,7 @@ const (
 	opInstall op = "install" // a filter into every process
 	opDump    op = "dump"    // every filter of every thread
 	opListen  op = "listen"  // a filter with a listener, at the next exec of one process
+	opCatch   op = "catch"   // a filter into every program that comes into a target, at its exec
 )
 
 // request is the first message to the process; answers to its asking follow.
@@ -29,12 +30,15 @@ type request struct {
 	Insns     []unix.SockFilter `json:",omitempty"`
 	Processes []ptrace.Process  `json:",omitempty"`
 	Stop      bool              `json:",omitempty"` // nobody waits: begin nothing
+	Catching  Catching          `json:",omitzero"`
+	Late      Choice            `json:",omitempty"` // opCatch, later: from now on
 }
 
-// message is what the process says. Exactly one of Ask, Ready and Done is set.
+// message is what the process says. Exactly one of Ask, Ready, Caught and Done is set.
 type message struct {
 	Ask    bool   `json:",omitempty"` // wants the list of processes
-	Ready  bool   `json:",omitempty"` // opListen: the exec will be caught
+	Ready  bool   `json:",omitempty"` // opListen, opCatch: the exec will be caught
+	Caught *Catch `json:",omitempty"` // opCatch
 	Done   bool   `json:",omitempty"`
 	Err    string `json:",omitempty"` // why nothing more was done
 	Report Report // also with Ask: so far

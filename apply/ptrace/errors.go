@@ -13,5 +13,6 @@ var (
 	ErrNoRoom   = errors.New("its vdso has no room for the calls")
 	ErrTampered = errors.New("it ran something else than the call it was given")
 	ErrNoThread = errors.New("it has no thread that can be stopped now")
+	ErrNoExec   = errors.New("it came in and did not exec a program")
 	ErrArch     = errors.New("this machine's architecture is not supported yet")
 )

@@ -68,7 +68,7 @@ func (w *Watch) Exec(cancelled func() bool) (*Thread, error) {
 		}
 		switch s.kind {
 		case stopExec:
-			return w.atExec(s.tid)
+			return atExec(s.tid)
 		case stopGone:
 			delete(w.tids, s.tid)
 			if s.tid == w.pid && len(w.tids) == 0 {
@@ -87,7 +87,7 @@ func (w *Watch) Exec(cancelled func() bool) (*Thread, error) {
 }
 
 // atExec leads the thread out of the exec call, where its registers count.
-func (w *Watch) atExec(tid int) (*Thread, error) {
+func atExec(tid int) (*Thread, error) {
 	t := &Thread{Tid: tid, since: time.Now()}
 	_, _ = ptrace(unix.PTRACE_INTERRUPT, tid, 0, 0)
 	if _, err := ptrace(reqCont, tid, 0, 0); err != nil {

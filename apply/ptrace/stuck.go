@@ -20,15 +20,23 @@ func Reap() {
 // stopped for goes on to it.
 func reap(tid int) {
 	s, err := wait(tid, 0)
-	switch {
-	case err == ErrBusy:
-		return
-	case err == nil && s.kind == stopSignal:
-		_, _ = ptrace(reqDetach, tid, 0, uintptr(s.sig))
-	case err == nil:
-		_, _ = ptrace(reqDetach, tid, 0, 0)
+	switch err {
+	case ErrBusy:
+	case nil:
+		settleStuck(s)
+	default:
+		delete(stuck, tid)
 	}
-	delete(stuck, tid)
+}
+
+// settleStuck detaches one that has reported.
+func settleStuck(s stop) {
+	sig := 0
+	if s.kind == stopSignal {
+		sig = s.sig
+	}
+	_, _ = ptrace(reqDetach, s.tid, 0, uintptr(sig))
+	delete(stuck, s.tid)
 }
 
 // ReapFor is Reap for as long as there is something left, up to d.

@@ -222,3 +222,9 @@ func (t *Thread) leave() {
 	t.gone = true
 	leave(t.Tid)
 }
+
+// Kill ends the thread's process, which has not run an instruction of its program yet.
+func (t *Thread) Kill() {
+	t.gone = true
+	_ = unix.Kill(t.Tid, unix.SIGKILL)
+}

@@ -72,3 +72,14 @@ func wait(tid int, d time.Duration) (stop, error) {
 		}
 	}
 }
+
+// reported takes up the report of any tracee, if there is one.
+func reported() (stop, bool) {
+	for {
+		var ws unix.WaitStatus
+		got, err := unix.Wait4(-1, &ws, unix.WALL|unix.WNOHANG, nil)
+		if err != unix.EINTR {
+			return classify(got, ws), err == nil && got > 0
+		}
+	}
+}
