@@ -148,14 +148,11 @@ func (w *Writer) beside() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".speaker-*") // 0600
+	f, err := os.OpenFile(aside(path), os.O_RDWR|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	err = lock(f)
-	if err == nil {
-		_, err = unix.FcntlInt(f.Fd(), unix.F_SETFL, unix.O_APPEND)
-	}
 	if err == nil {
 		err = f.Chown(int(mine.Uid), int(mine.Gid))
 	}
@@ -166,6 +163,30 @@ func (w *Writer) beside() (*os.File, error) {
 		return nil, errors.Join(err, drop(f))
 	}
 	return f, nil
+}
+
+// aside is where the second file of the one at path lies. One process at a time
+// writes that, so there is one at most.
+func aside(path string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".anew")
+}
+
+// clearAside removes a second file that was left by a writer that was killed.
+// Whatever else has its name stays. Call it with the lock on the file at path held.
+func clearAside(path string) {
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return
+	}
+	f, err := openRegular(aside(path), os.O_RDONLY|unix.O_NOFOLLOW)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	head := make([]byte, len(magic))
+	if n, _ := f.ReadAt(head, 0); lock(f) == nil && (n == 0 || string(head[:n]) == magic) {
+		_ = os.Remove(f.Name()) // or the file is not written anew
+	}
 }
 
 // place returns where the file lies, links followed, and what is known of it. It

@@ -250,3 +250,50 @@ func TestOpenedTooEarly(t *testing.T) {
 		t.Error("taken for the file at its path")
 	}
 }
+
+// What a killed writer left is cleared away by the next one; what only has its name
+// is not.
+func TestClearAside(t *testing.T) {
+	path := tempPath(t)
+	left := aside(path)
+	write := func(content string) {
+		if err := os.WriteFile(left, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone := func() bool { _, err := os.Lstat(left); return err != nil }
+	write(magic + "half of a frame")
+	_, w, _ := recorded(t, path)
+	if !gone() {
+		t.Error("Create leaves it")
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		name    string
+		prepare func()
+		gone    bool
+	}{
+		{"empty", func() { write("") }, true},
+		{"not ours", func() { write("a note") }, false},
+		{"a link", func() { os.Remove(left); os.Symlink(path, left) }, false},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			x.prepare()
+			_, w, _, err := OpenAppend(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if gone() != x.gone {
+				t.Errorf("gone: %t", gone())
+			}
+			if err := w.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if _, _, err := Open(path); err != nil {
+		t.Error(err)
+	}
+}

@@ -49,6 +49,7 @@ func OpenAppend(path string) (*Session, *Writer, Damage, error) {
 	if err != nil {
 		return nil, nil, damage, errors.Join(err, f.Close())
 	}
+	clearAside(path)
 	size, err := f.Seek(0, io.SeekEnd)
 	if err != nil {
 		return nil, nil, damage, errors.Join(fmt.Errorf("open session: %w", err), f.Close())

@@ -77,6 +77,7 @@ func Create(path string, m Meta) (*Writer, error) {
 	if err := lock(f); err != nil {
 		return nil, errors.Join(err, f.Close(), os.Remove(path))
 	}
+	clearAside(path)
 	head := appendFrame([]byte(magic), metaFrame(m.clipped()))
 	if _, err := f.Write(head); err != nil {
 		return nil, errors.Join(fmt.Errorf("create session: %w", err), f.Close(), os.Remove(path))
