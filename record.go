@@ -141,6 +141,11 @@ func (r *recording) record(b *bench.Bench, begin func(context.Context) (bench.Wo
 		ctx, cancel = context.WithTimeout(ctx, r.length)
 		defer cancel()
 	}
+	if r.split != "" { // the lives that follow take it over
+		if err := w.Pin(r.split); err != nil {
+			note(r.cmd, err.Error())
+		}
+	}
 	r.life(ctx, w)
 	for r.follow {
 		n, err := nextLife(ctx, w)
@@ -176,9 +181,6 @@ func (r *recording) life(ctx context.Context, w bench.Work) {
 	settle := w.Accept
 	if r.split != "" {
 		settle = func() error { return waiting(w.Session()) }
-		if err := w.Pin(r.split); err != nil {
-			note(r.cmd, err.Error())
-		}
 	}
 	waitEnd(ctx, w, teller(r.cmd, w.Session()))
 	if err := w.Ready(nil); err != nil { // what was not answered by now is not waited for
