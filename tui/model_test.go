@@ -493,3 +493,31 @@ func TestBeforeASplitNothingIsSaidOfRun(t *testing.T) {
 	d.keys("3")
 	d.wants("No split yet")
 }
+
+func TestNothingToSnapTo(t *testing.T) {
+	d, w := openDemo(t)
+	d.keys("a", "t")
+	for range len(w.s.Marks()) + 100 {
+		d.keys("n")
+	}
+	d.wants("no mark and no new call after", "N goes back")
+	d.tick(10)
+	sp, _ := w.s.Split()
+	d.keys("N")
+	d.tick(10)
+	if back, _ := w.s.Split(); back.At >= sp.At {
+		t.Errorf("N from %v leads to %v", sp.At, back.At)
+	}
+}
+
+func TestOffset(t *testing.T) {
+	for want, d := range map[string]time.Duration{
+		"0.000s": 499 * time.Microsecond, "0.001s": 500 * time.Microsecond, "-0.001s": -700 * time.Microsecond, "0.000s ": -400 * time.Microsecond,
+		"2.562s": 2561600 * time.Microsecond, "1:00.0": time.Minute - 200*time.Microsecond, "3:05.3": 185*time.Second + 250*time.Millisecond,
+		"1:00:00": time.Hour - 20*time.Millisecond, "1:02:03": time.Hour + 123*time.Second,
+	} {
+		if got := offset(d); got != strings.TrimSpace(want) {
+			t.Errorf("%v is %q, want %q", d, got, want)
+		}
+	}
+}

@@ -133,7 +133,7 @@ func (m *model) snapTo(forward bool) {
 	}
 	p, ok := session.Next(m.snap.places, at, forward)
 	if !ok {
-		m.say(plainLine, "no mark there")
+		m.say(plainLine, nothingThere(at, forward))
 		return
 	}
 	if m.chosen == splitMarker {
@@ -141,6 +141,14 @@ func (m *model) snapTo(forward bool) {
 		return
 	}
 	m.put(stopMarker, p.At)
+}
+
+// nothingThere says that snapTo has nowhere to go.
+func nothingThere(at time.Duration, forward bool) string {
+	if forward {
+		return fmt.Sprintf("no mark and no new call after %s: N goes back", offset(at))
+	}
+	return fmt.Sprintf("no mark and no new call before %s: n goes on", offset(at))
 }
 
 // putSplit moves the split to something that happened, if that is before the stop

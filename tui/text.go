@@ -89,14 +89,17 @@ func count(n uint64) string {
 	return fmt.Sprintf("%.3gG", float64(n)/1e9)
 }
 
-// offset writes a time since the start of a recording: 0.123s, 12.345s,
-// 3:05.2, 1:02:03.
+// offset writes a time since the start of a recording, rounded as show does: 0.123s,
+// 12.345s, 3:05.2, 1:02:03.
 func offset(d time.Duration) string {
+	d = d.Round(time.Millisecond)
 	sign := ""
-	if d <= -time.Millisecond {
+	if d < 0 {
 		sign = "-"
 	}
-	d = max(d, -d)
+	if d = max(d, -d); d >= time.Minute {
+		d = d.Round(100 * time.Millisecond)
+	}
 	switch {
 	case d < time.Minute:
 		return fmt.Sprintf("%s%d.%03ds", sign, d/time.Second, d%time.Second/time.Millisecond)
