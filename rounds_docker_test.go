@@ -97,15 +97,24 @@ func feltByRedis(t *testing.T, h *apply.Hold, addr string) {
 	}
 }
 
-// heldContainer runs a server in a container, held from its first instruction: its
-// shell waits for a file.
+// heldContainer runs a server in a container, held from its first instruction.
 func heldContainer(t *testing.T, name string, s server) (target.Target, *apply.Hold) {
 	t.Helper()
-	wait := []string{"sh", "-c", `while [ ! -e /tmp/go ]; do sleep 0.01; done; exec "$@"`, "sh"}
-	startContainer(t, name, server{s.flags, append(wait, s.command...), s.port, s.client})
-	c := inspect(t, name)
+	startContainer(t, name, server{s.flags, toldToGo(s.command), s.port, s.client})
+	return inspect(t, name), holdContainer(t, name)
+}
+
+// toldToGo is a command behind a shell that waits for a file.
+func toldToGo(command []string) []string {
+	return append([]string{"sh", "-c", `while [ ! -e /tmp/go ]; do sleep 0.01; done; exec "$@"`, "sh"}, command...)
+}
+
+// holdContainer holds what a running container is told to become. It removes the
+// container before it ends the hold.
+func holdContainer(t testing.TB, name string) *apply.Hold {
+	t.Helper()
 	release := func() error { return exec.Command("docker", "exec", name, "touch", "/tmp/go").Run() }
-	h, err := apply.StartHold(soon(t), name, apply.Waiting{Pid: c.Pid, Release: release}, bootOnly(t))
+	h, err := apply.StartHold(soon(t), name, apply.Waiting{Pid: inspect(t, name).Pid, Release: release}, bootOnly(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +124,7 @@ func heldContainer(t *testing.T, name string, s server) (target.Target, *apply.H
 			t.Error(err)
 		}
 	})
-	return c, h
+	return h
 }
 
 // Rounds of injection into fresh containers under load: no request is lost, and no
