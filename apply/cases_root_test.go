@@ -20,7 +20,7 @@ import (
 var groups int
 
 // group is a cgroup of the test's own; everything in it dies with the test.
-func group(t *testing.T) (dir string, pids func() ([]int, error)) {
+func group(t testing.TB) (dir string, pids func() ([]int, error)) {
 	t.Helper()
 	needRoot(t)
 	groups++
@@ -45,10 +45,7 @@ func group(t *testing.T) (dir string, pids func() ([]int, error)) {
 	}
 	t.Cleanup(func() {
 		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-			list, _ := pids()
-			for _, p := range list {
-				_ = unix.Kill(p, unix.SIGKILL)
-			}
+			list := killAll(pids)
 			if err := os.Remove(dir); len(list) == 0 && (err == nil || os.IsNotExist(err)) {
 				return
 			}
@@ -58,8 +55,17 @@ func group(t *testing.T) (dir string, pids func() ([]int, error)) {
 	return dir, pids
 }
 
+// killAll kills what a target has, and returns what that was.
+func killAll(pids func() ([]int, error)) []int {
+	list, _ := pids()
+	for _, p := range list {
+		_ = unix.Kill(p, unix.SIGKILL)
+	}
+	return list
+}
+
 // run starts a command in a cgroup.
-func run(t *testing.T, cgroup string, argv ...string) *Launched {
+func run(t testing.TB, cgroup string, argv ...string) *Launched {
 	t.Helper()
 	l, err := Launch(argv, LaunchOptions{Cgroup: cgroup, Stderr: os.Stderr})
 	if err != nil {
@@ -96,7 +102,7 @@ func program(t *testing.T, name, source string) string {
 	return out
 }
 
-func narrowFilter(t *testing.T) policy.Filter {
+func narrowFilter(t testing.TB) policy.Filter {
 	t.Helper()
 	f, err := policy.Compile(testPolicy().NarrowSpec())
 	if err != nil {

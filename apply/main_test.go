@@ -75,13 +75,6 @@ func serve(dir string) int {
 						}
 					}
 					fmt.Fprintln(c, errnoOf(err))
-				case "time": // of a removed call, in nanoseconds
-					const n = 2000
-					begin := time.Now()
-					for range n {
-						_ = syscall.Mkdir("", 0)
-					}
-					fmt.Fprintln(c, int64(time.Since(begin))/n)
 				case "crash": // what dies of a denial
 					if tryMkdir(filepath.Join(dir, "made")) != nil {
 						os.Exit(3)
