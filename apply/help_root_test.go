@@ -43,10 +43,11 @@ func needRoot(t testing.TB) {
 
 // server is a launched target.
 type server struct {
-	t     *testing.T
-	l     *Launched
-	dir   string
-	ended chan struct{}
+	t      *testing.T
+	l      *Launched
+	dir    string
+	cgroup string // "" for none of its own
+	ended  chan struct{}
 }
 
 // launch makes the server; it waits for Release.

@@ -41,6 +41,8 @@ func TestMain(m *testing.M) {
 			os.Exit(serve(os.Args[2]))
 		case "_sealer":
 			os.Exit(sealer(os.Args[2], os.Args[3]))
+		case "_peer":
+			os.Exit(peer(os.Args[2], os.Args[3]))
 		case "_workbench":
 			os.Exit(workbench(os.Args[2], os.Args[3]))
 		}

@@ -16,7 +16,7 @@ func heldGroup(t *testing.T, name string) (*server, *Hold) {
 	needRoot(t)
 	ownHolds(t)
 	dir, _ := group(t)
-	s := &server{t: t, dir: t.TempDir(), ended: make(chan struct{})}
+	s := &server{t: t, dir: t.TempDir(), cgroup: dir, ended: make(chan struct{})}
 	l, err := Launch([]string{"/proc/self/exe", "_server", s.dir}, LaunchOptions{Cgroup: dir})
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -235,11 +236,16 @@ func (c Client) ask(q request) (reply, error) {
 		return r, fmt.Errorf("reach keeper of hold %s: %w", c.name, err)
 	}
 	defer conn.Close()
+	if err := checkPeer(conn.(*net.UnixConn), ""); err != nil {
+		return r, fmt.Errorf("whoever answers for hold %s is not its keeper: %w", c.name, err)
+	}
 	_ = conn.SetDeadline(time.Now().Add(answerWithin))
 	if err := json.NewEncoder(conn).Encode(q); err != nil {
 		return r, fmt.Errorf("ask keeper of hold %s: %w", c.name, err)
 	}
-	if err := json.NewDecoder(conn).Decode(&r); err != nil {
+	if err := json.NewDecoder(conn).Decode(&r); errors.Is(err, io.EOF) {
+		return r, fmt.Errorf("the keeper of hold %s hung up: it listens to none that are in another pid namespace, under a seccomp filter, or in the target", c.name)
+	} else if err != nil {
 		return r, fmt.Errorf("hear from keeper of hold %s: %w", c.name, err)
 	}
 	return r, nil

@@ -1,7 +1,6 @@
 package keeper
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -50,30 +49,4 @@ func listen(dir, name string) (*net.UnixListener, error) {
 		return nil, fmt.Errorf("listen for screens: %w", err)
 	}
 	return l, nil
-}
-
-// checkPeer lets only our own user in, and only from our own pid namespace: the
-// root of a container that got hold of the socket stays outside.
-func checkPeer(c *net.UnixConn) error {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var cred *unix.Ucred
-	var credErr error
-	if err := raw.Control(func(fd uintptr) { cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil {
-		return err
-	}
-	if credErr != nil {
-		return fmt.Errorf("read peer's credentials: %w", credErr)
-	}
-	if int(cred.Uid) != os.Geteuid() {
-		return errors.New("the peer is another user")
-	}
-	ours, err1 := os.Readlink("/proc/self/ns/pid")
-	theirs, err2 := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", cred.Pid))
-	if err1 != nil || err2 != nil || ours != theirs {
-		return errors.New("the peer is in another pid namespace")
-	}
-	return nil
 }

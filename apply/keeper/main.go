@@ -115,7 +115,7 @@ func (h *hold) answer(door *net.UnixListener) {
 
 func (h *hold) talk(conn *net.UnixConn) {
 	defer conn.Close()
-	if err := checkPeer(conn); err != nil {
+	if err := checkPeer(conn, h.config.Cgroup); err != nil {
 		return
 	}
 	dec, enc := json.NewDecoder(conn), json.NewEncoder(conn)

@@ -48,7 +48,13 @@ func (r record) write(dir string) error {
 		return fmt.Errorf("write record of hold: %w", err)
 	}
 	path := recordPath(dir, r.Name)
-	if err := os.WriteFile(path+".new", b, 0o600); err != nil {
+	_ = os.Remove(path + ".new") // not through a link, should that be one
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("write record of hold: %w", err)
+	}
+	_, err = f.Write(b)
+	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("write record of hold: %w", err)
 	}
 	if err := os.Rename(path+".new", path); err != nil {
@@ -100,7 +106,7 @@ func (r record) removeCgroup(patience time.Duration) {
 	if r.Cgroup == "" {
 		return
 	}
-	for end := time.Now().Add(patience); errors.Is(os.Remove(r.Cgroup), unix.EBUSY) && time.Now().Before(end); {
+	for end := time.Now().Add(patience); errors.Is(unix.Rmdir(r.Cgroup), unix.EBUSY) && time.Now().Before(end); {
 		time.Sleep(5 * time.Millisecond)
 	}
 }

@@ -1,6 +1,6 @@
 /* An attacker inside a target: attacker DIR. It makes a directory while that is
- * allowed, then waits for DIR/held (the keeper's pid and the path of its socket, or
- * "-") and tries to get at the keeper, and for DIR/sealed and tries to get rid of
+ * allowed, then waits for DIR/held (the keeper's pid and the path of its socket)
+ * and tries to get at the keeper, and for DIR/sealed and tries to get rid of
  * the filter. Each attempt is a process of its own and one line of DIR/report:
  *
  *	stage attempt what-it-got effect-in-it effect-in-its-child
@@ -189,7 +189,6 @@ static void by_connect(void)
 	struct timeval two = {2, 0};
 	char reply[64];
 	int s = socket(AF_UNIX, SOCK_STREAM, 0);
-	if (!strcmp(door, "-")) return;
 	strcpy(a.sun_path, door);
 	setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &two, sizeof two);
 	if (connect(s, (void *)&a, sizeof a)) { tell("connect", named(-1)); return; }
