@@ -285,7 +285,11 @@ func groupWord(n *snapshot, ph policy.Phase) string {
 func (m *model) tellRecognised(old *snapshot) {
 	for _, r := range m.snap.recognised {
 		if old == nil || !slices.ContainsFunc(old.recognised, func(x session.Recognised) bool { return x.From == r.From }) {
-			m.say(warn, fmt.Sprintf("a reload? M takes it as admin, X does not: %s to %s, %s", offset(r.From), offset(r.To), r.How))
+			when := offset(r.From)
+			if to := offset(r.To); to != when {
+				when += " to " + to
+			}
+			m.say(warn, fmt.Sprintf("a reload? M takes it as admin, X does not: %s, %s", when, r.How))
 		}
 	}
 }

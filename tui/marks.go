@@ -104,7 +104,7 @@ func instantRows(d *draw, all []instant) rows {
 		text: func(i, w int) string {
 			x := all[i]
 			at := fitRight(offset(x.at), 10) + " "
-			kind := fit(short(d.clean(x.kind), 11, ""), 11) + " "
+			kind := fit(short(d.clean(x.kind), 12, ""), 12) + " "
 			if w < 40 {
 				return short(at+d.clean(x.kind)+" "+d.clean(x.text), w, d.dots)
 			}
@@ -151,7 +151,7 @@ func (p *marksPane) draw(d *draw, n *snapshot, to rect, focused bool) []string {
 	shown, _ := all.keep(p.filter)
 	head := []string{
 		d.dim.Render(short(d.filtered(&p.list, shown.n, all.n)+" enter sets the split there; timeline letters: E exec L listen W wait A accept Y ready S stop U yours ! new in run", to.w, d.dots)),
-		d.title.Render(fit("       time what        who and what it was", to.w)),
+		d.title.Render(fit("       time what         who and what it was", to.w)),
 	}
 	return d.body(head, shown, &p.list, to, focused)
 }

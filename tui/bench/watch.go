@@ -279,10 +279,17 @@ func (w *live) handOver() {
 // leave stops a target of speaker's own that nothing is applied to, while it
 // is still being recorded, and says what is left running otherwise.
 func (w *live) leave() error {
-	if w.own == nil || w.State().Ended {
+	st := w.State()
+	if st.Ended {
 		return nil
 	}
-	if a := w.State().Applied; a != Nothing {
+	if w.own == nil {
+		if st.Applied == Injected {
+			w.bench.farewell(fmt.Sprintf("%s keeps the injected filter as long as its processes live: prove it at any time with: speaker prove %s", w.item.Name, w.target.Ref()))
+		}
+		return nil
+	}
+	if a := st.Applied; a != Nothing {
 		w.bench.farewell(fmt.Sprintf("%s goes on running (%s), pid %d: watch it again with: speaker watch cgroup:%s; end it with: kill %d", w.item.Name, a, w.own.pid, w.cgroup, w.own.pid))
 		return nil
 	}
