@@ -104,13 +104,22 @@ type questionKey struct {
 type question struct {
 	Question
 	otherwise Asking
-	ids       []uint64 // of the notified calls that wait
+	calls     []waiting
 	seen      time.Time
 }
 
+// waiting is a notified call that waits for its answer. A number is one listener's alone.
+type waiting struct {
+	from *listener
+	id   uint64
+}
+
+// valid says that it still waits.
+func (w waiting) valid() bool { return w.from.valid(w.id) }
+
 // put has a call wait, or says that it cannot, and whether it is allowed all the
 // same. Locked by the caller.
-func (h *hold) put(n *notification, c policy.Call, o owner) (waits, allow bool) {
+func (h *hold) put(n *notification, from *listener, c policy.Call, o owner) (waits, allow bool) {
 	image, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", n.Tid))
 	if err != nil {
 		image = o.comm
@@ -127,13 +136,13 @@ func (h *hold) put(n *notification, c policy.Call, o owner) (waits, allow bool) 
 		h.questions[k] = q
 		id := q.ID
 		time.AfterFunc(h.ask.Limit, func() { h.lapse(id) })
-		go h.readText(id, n.ID, int(n.Tid), c, n.Args)
+		go h.readText(id, waiting{from, n.ID}, int(n.Tid), c, n.Args)
 	}
 	q.Count++
-	if q.Lapsed || len(q.ids) >= maxWaiting {
+	if q.Lapsed || len(q.calls) >= maxWaiting {
 		return false, q.Allowed
 	}
-	q.ids, q.seen = append(q.ids, n.ID), time.Now()
+	q.calls, q.seen = append(q.calls, waiting{from, n.ID}), time.Now()
 	return true, false
 }
 
@@ -164,15 +173,13 @@ func (h *hold) lapse(id int) {
 
 // release answers all that waits for a question. Locked by the caller.
 func (h *hold) release(q *question, errno int32) {
-	for _, id := range q.ids {
+	for _, w := range q.calls {
 		if errno != 0 {
 			h.denied++
 		}
-		if !h.over {
-			_ = h.ears.answer(id, errno) // a thread that is gone needs none
-		}
+		_ = w.from.answer(w.id, errno) // a thread that is gone needs none
 	}
-	q.ids = nil
+	q.calls = nil
 }
 
 // releaseAll ends the asking. Locked by the caller.
@@ -234,8 +241,8 @@ func (h *hold) sweep() {
 		}
 		h.mu.Lock()
 		for k, q := range h.questions {
-			q.ids = slices.DeleteFunc(q.ids, func(id uint64) bool { return h.over || !h.ears.valid(id) })
-			if len(q.ids) > 0 {
+			q.calls = slices.DeleteFunc(q.calls, func(w waiting) bool { return !w.valid() })
+			if len(q.calls) > 0 {
 				q.seen = time.Now()
 			} else if !q.Lapsed && time.Since(q.seen) > goneAfter {
 				delete(h.questions, k)
@@ -250,7 +257,7 @@ func (h *hold) list() []Question {
 	var out []Question
 	for _, q := range h.questions {
 		x := q.Question
-		x.Waiting = len(q.ids)
+		x.Waiting = len(q.calls)
 		out = append(out, x)
 	}
 	slices.SortFunc(out, func(a, b Question) int { return cmp.Compare(a.ID, b.ID) })
@@ -269,7 +276,7 @@ const maxText = 256
 
 // readText reads the path that a question is about. The target may make that take
 // for ever; so one at a time does, and nobody waits for it.
-func (h *hold) readText(id int, cookie uint64, tid int, c policy.Call, args [6]uint64) {
+func (h *hold) readText(id int, w waiting, tid int, c policy.Call, args [6]uint64) {
 	at, ok := pathArg[c.String()]
 	if !ok || !h.reading.CompareAndSwap(false, true) {
 		return
@@ -286,7 +293,7 @@ func (h *hold) readText(id int, cookie uint64, tid int, c policy.Call, args [6]u
 	b, _, _ = bytes.Cut(b[:n], []byte{0})
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, q := h.find(id); q != nil && !h.over && h.ears.valid(cookie) { // else tid was another one's
+	if _, q := h.find(id); q != nil && w.valid() { // else tid was another one's
 		q.Text = string(b)
 	}
 }

@@ -1,4 +1,4 @@
-// Package keeper is the process that owns a hold's listener: `_keeper`. It
+// Package keeper is the process that owns a hold's listeners: `_keeper`. It
 // answers notified calls by policy, whoever looks on; screens come and go
 // over its socket in /run/speaker (root only, peers checked). It ignores the
 // signals of a terminal that goes away, and ends when it is told that the hold

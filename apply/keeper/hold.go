@@ -22,7 +22,7 @@ const maxCounts = 2000
 type hold struct {
 	config  Config
 	denials map[[2]uint32]int32
-	ears    *listener
+	ears    *ears
 	done    chan struct{} // closed when nothing is answered any more
 	log     *journal
 	pid     int
@@ -42,7 +42,6 @@ type hold struct {
 	asked     int // questions so far
 	reading   atomic.Bool
 	busy      atomic.Int64 // since when a call is being decided, in ns; 0: none is
-	over      bool         // the listener is closed
 	questions map[questionKey]*question
 	dying     *deaths // of the crossing; nil before the first one
 	owners    map[uint32]owner
@@ -58,8 +57,8 @@ type owner struct {
 	comm string
 }
 
-func newHold(c Config, f *os.File) (*hold, error) {
-	ears, err := newListener(f)
+func newHold(c Config) (*hold, error) {
+	ears, err := newEars()
 	if err != nil {
 		return nil, err
 	}
@@ -78,17 +77,18 @@ func (h *hold) serve() error {
 	go h.pulse()
 	var n notification
 	for {
-		if err := h.ears.receive(&n); err != nil {
+		from, err := h.ears.receive(&n)
+		if err != nil {
 			return err
 		}
 		h.busy.Store(time.Now().UnixNano())
-		errno, waits := h.decide(&n)
+		errno, waits := h.decide(&n, from)
 		h.busy.Store(0)
 		if waits {
 			continue
 		}
-		if err := h.ears.answer(n.ID, errno); err != nil {
-			return err
+		if err := from.answer(n.ID, errno); err != nil {
+			h.ears.drop(from, err)
 		}
 	}
 }
@@ -114,7 +114,7 @@ func (h *hold) pulse() {
 
 // decide is the errno for a notified call, 0 lets it through; or it waits for the
 // answer to a question.
-func (h *hold) decide(n *notification) (errno int32, waits bool) {
+func (h *hold) decide(n *notification, from *listener) (errno int32, waits bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.notified++
@@ -126,7 +126,7 @@ func (h *hold) decide(n *notification) (errno int32, waits bool) {
 		return 0, false
 	case ruled:
 	case h.mode == Ask:
-		if waits, allow := h.put(n, c.Call, o); waits || allow {
+		if waits, allow := h.put(n, from, c.Call, o); waits || allow {
 			return 0, waits
 		}
 	case h.mode != Deny:
@@ -239,11 +239,8 @@ func (h *hold) enter(m Mode, why string) {
 	}
 }
 
-// close closes the listener; nothing is answered from then on.
+// close closes the listeners; nothing is answered from then on.
 func (h *hold) close() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.over = true
 	h.ears.close()
 }
 
@@ -257,7 +254,7 @@ func (h *hold) status() Status {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := Status{Name: h.config.Name, Pid: h.pid, Keeper: os.Getpid(), Mode: h.mode, Notified: h.notified,
-		Denied: h.denied, Since: h.since, Until: h.until, Why: h.why, Watchdog: h.watchdog, Alive: h.ears.alive()}
+		Denied: h.denied, Since: h.since, Until: h.until, Why: h.why, Watchdog: h.watchdog, Alive: h.ears.alive(), Ears: h.ears.count()}
 	s.Asked = h.list()
 	for _, r := range h.rules {
 		s.Rules = append(s.Rules, r.Rule)

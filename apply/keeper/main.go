@@ -68,13 +68,17 @@ func keep(ctx context.Context, c Config, say func(progress)) error {
 	if err != nil {
 		return err
 	}
-	h, err := newHold(c, f)
-	f.Close()
+	defer f.Close()
+	h, err := newHold(c)
 	if err != nil {
 		return err
 	}
 	defer h.log.close()
 	defer h.close()
+	if err := h.ears.add(f, c.Pid, FromStart); err != nil {
+		return err
+	}
+	f.Close()
 	r := record{Name: c.Name, Pid: c.Pid, Cgroup: c.Cgroup, Keeper: os.Getpid(), Mode: Boot, Specs: c.Specs}
 	if err := r.write(c.Dir); err != nil {
 		return err

@@ -58,6 +58,7 @@ type Status struct {
 	Denied   uint64
 	ByCall   []CallCount // most frequent first
 	Alive    bool        // some process of the target lives
+	Ears     int         // listeners that are answered for: one for each process that got the filter by itself
 	Since    time.Time   // of the mode
 	Until    time.Time   // removed calls are allowed again then, unless that is kept; zero: they are not
 	Watchdog bool        // it undoes a denial that goes badly
