@@ -55,11 +55,13 @@ const AskWithin = keeper.AskWithin
 
 // HoldInfo is a hold that was found.
 type HoldInfo struct {
-	Name  string
-	Pid   int // of the program
-	Mode  keeper.Mode
-	Alive bool // its keeper answers; without it removed calls fail with ENOSYS, unless it is sealed
-	specs keeper.Specs
+	Name   string
+	Label  string // what people call the target, where that is another name; hostile bytes
+	Pid    int    // of the program
+	Cgroup string // of the target; "": not known
+	Mode   keeper.Mode
+	Alive  bool // its keeper answers; without it removed calls fail with ENOSYS, unless it is sealed
+	specs  keeper.Specs
 }
 
 // Sealed says that the run filter is permanent, and that nobody has to answer.
@@ -108,25 +110,37 @@ type Waiting struct {
 // On an error before the release the process still waits, on one after it the
 // program may run without the filter: the caller ends it.
 func StartHold(ctx context.Context, name string, w Waiting, p policy.Policy) (*Hold, error) {
-	f, err := policy.Compile(p.StartSpec())
+	c, err := configOf(name, p)
 	if err != nil {
 		return nil, fmt.Errorf("start hold: %w", err)
 	}
-	start, err := json.Marshal(p.StartSpec())
-	if err != nil {
-		return nil, fmt.Errorf("start hold: write policy: %w", err)
-	}
-	narrow, err := json.Marshal(p.NarrowSpec())
-	if err != nil {
-		return nil, fmt.Errorf("start hold: write policy: %w", err)
-	}
-	c := keeper.Config{Dir: keeperDir, Name: name, Pid: w.Pid, Cgroup: w.Cgroup, Insns: f.Insns, Denials: denials(p),
-		Specs: keeper.Specs{Start: start, Narrow: narrow}}
+	c.Pid, c.Cgroup, c.Own = w.Pid, w.Cgroup, true
 	client, nnp, err := keeper.Start(ctx, c, w.Release)
 	if err != nil {
 		return nil, fmt.Errorf("start hold: %w", err)
 	}
 	return &Hold{client: client, NewPriv: nnp}, nil
+}
+
+// configOf is what a keeper is told of a policy.
+func configOf(name string, p policy.Policy) (keeper.Config, error) {
+	c := keeper.Config{Dir: keeperDir, Name: name, Denials: denials(p)}
+	start, err := policy.Compile(p.StartSpec())
+	if err != nil {
+		return c, err
+	}
+	narrow, err := policy.Compile(p.NarrowSpec())
+	if err != nil {
+		return c, err
+	}
+	c.Insns, c.NarrowInsns = start.Insns, narrow.Insns
+	if c.Start, err = json.Marshal(p.StartSpec()); err == nil {
+		c.Narrow, err = json.Marshal(p.NarrowSpec())
+	}
+	if err != nil {
+		return c, fmt.Errorf("write policy: %w", err)
+	}
+	return c, nil
 }
 
 // denials are the errors that a removed call gets in the deny mode: those that
@@ -156,7 +170,7 @@ func FindHolds() ([]HoldInfo, error) {
 	}
 	var out []HoldInfo
 	for _, f := range found {
-		out = append(out, HoldInfo{Name: f.Status.Name, Pid: f.Status.Pid, Mode: f.Status.Mode,
+		out = append(out, HoldInfo{Name: f.Status.Name, Label: f.Status.Label, Pid: f.Status.Pid, Cgroup: f.Cgroup, Mode: f.Status.Mode,
 			Alive: !f.Dead && f.Status.Mode != keeper.Sealed, specs: f.Specs})
 	}
 	return out, nil

@@ -21,10 +21,15 @@ const answerWithin = 5 * time.Second
 // Client speaks to one keeper. It keeps no connection.
 type Client struct{ dir, name string }
 
-// Start starts a keeper for the process c.Pid, calls release once the exec of
-// the program cannot be missed, and returns when the filter is in place. The
-// keeper lives on without us. On an error before release there is no keeper and
-// the process still waits; after it, the program may run without the filter.
+// heldWithin is how long the filter may take once the program was released.
+const heldWithin = 10 * time.Second
+
+// Start starts a keeper for the process c.Pid, or for the one that comes in (see
+// Config), calls release once the exec of the program cannot be missed, and returns
+// when release has and the filter is in place. The keeper lives on without us. On an
+// error before release there is no keeper and the process still waits; after it, the
+// program may run without the filter. Without a release it waits for whoever starts
+// the target, as long as ctx does.
 func Start(ctx context.Context, c Config, release func() error) (cl Client, nnp bool, err error) {
 	conn, cmd, err := spawn()
 	if err != nil {
@@ -41,8 +46,11 @@ func Start(ctx context.Context, c Config, release func() error) (cl Client, nnp 
 		return cl, false, err
 	}
 	// The program may need its keeper's answers before release returns.
-	released := make(chan error, 1)
-	go func() { released <- release() }()
+	var released chan error
+	if release != nil {
+		released = make(chan error, 1)
+		go func() { released <- release() }()
+	}
 	held := make(chan progress, 1)
 	failed := make(chan error, 1)
 	go func() {
@@ -53,15 +61,21 @@ func Start(ctx context.Context, c Config, release func() error) (cl Client, nnp 
 		}
 		held <- p
 	}()
+	var over <-chan time.Time
 	for released != nil || held != nil {
 		select {
 		case err := <-released:
 			if err != nil {
 				return cl, false, fmt.Errorf("release the program: %w", err)
 			}
-			released = nil
+			released, over = nil, time.After(heldWithin)
 		case err := <-failed:
+			if released != nil {
+				err = errors.Join(err, <-released)
+			}
 			return cl, false, err
+		case <-over:
+			return cl, false, fmt.Errorf("it was started, but in %s no program of it was caught", heldWithin)
 		case p := <-held:
 			nnp, held = p.NoNewPrivs, nil
 		}
@@ -152,6 +166,12 @@ func (c Client) Guard(on bool) error {
 	return c.tell(request{Op: "unwatch"})
 }
 
+// Late chooses what becomes of those who come into the target later.
+func (c Client) Late(x Choice) error { return c.tell(request{Op: "exec", Late: x}) }
+
+// Leave has nobody caught any more who comes in, in a next life of the target neither.
+func (c Client) Leave() error { return c.tell(request{Op: "leave"}) }
+
 func (c Client) tell(q request) error {
 	_, err := c.do(q)
 	return err
@@ -225,6 +245,8 @@ func (c Client) do(q request) (reply, error) {
 		return r, ErrNoQuestion
 	case ErrNothingToKeep.Error():
 		return r, ErrNothingToKeep
+	case ErrNobodyComes.Error():
+		return r, ErrNobodyComes
 	}
 	return r, errors.New(r.Err)
 }

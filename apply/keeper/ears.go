@@ -21,6 +21,7 @@ type Source string
 const (
 	FromStart  Source = "start"  // the program, at its start
 	FromInject Source = "inject" // a process that ran already
+	FromLate   Source = "late"   // one that came into the target from outside
 )
 
 // ears are the listeners of a hold: one for each process that was given the filter by

@@ -87,10 +87,11 @@ func (a *asker) asks(t *testing.T, want unix.Errno, what string) {
 // One mode goes for all listeners, one that ends leaves the others in place, and the
 // hold ends with the last.
 func TestSeveralListeners(t *testing.T) {
-	h, err := newHold(Config{Dir: t.TempDir(), Name: "several", Pid: os.Getpid()})
+	h, err := newHold(Config{Dir: t.TempDir(), Name: "several", Pid: os.Getpid()}, newJournal())
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.log.begin(journalPath(h.config.Dir, h.config.Name))
 	defer h.log.close()
 	awaited := h.ears.await()
 	ended := make(chan error, 1)
@@ -153,10 +154,11 @@ func TestSeveralListeners(t *testing.T) {
 
 // A released hold closes every copy of every listener.
 func TestReleasedListeners(t *testing.T) {
-	h, err := newHold(Config{Dir: t.TempDir(), Name: "released", Pid: os.Getpid()})
+	h, err := newHold(Config{Dir: t.TempDir(), Name: "released", Pid: os.Getpid()}, newJournal())
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.log.begin(journalPath(h.config.Dir, h.config.Name))
 	defer h.log.close()
 	a, b := newAsker(t), newAsker(t)
 	for _, x := range []*asker{a, b} {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,16 +26,41 @@ func FileName(name string) (string, error) {
 func socketPath(dir, name string) string { return filepath.Join(dir, name+".sock") }
 func recordPath(dir, name string) string { return filepath.Join(dir, name+".json") }
 
-// listen makes the socket of a hold. It refuses the name of one that is answered for.
-func listen(dir, name string) (*net.UnixListener, error) {
+// prepare makes the folder of sockets.
+func prepare(dir, name string) error {
 	if _, err := FileName(name); err != nil {
-		return nil, err
+		return err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make folder for sockets: %w", err)
+		return fmt.Errorf("make folder for sockets: %w", err)
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make folder for sockets: %w", err)
+		return fmt.Errorf("make folder for sockets: %w", err)
+	}
+	return nil
+}
+
+// freeWithin is how long the keeper of a target's life before may take to leave.
+const freeWithin = 10 * time.Second
+
+// listenWhenFree is listen, for a name whose last keeper is just leaving.
+func listenWhenFree(dir, name string) (*net.UnixListener, error) {
+	for end := time.Now().Add(freeWithin); ; time.Sleep(5 * time.Millisecond) {
+		r, err := read(dir, name)
+		if err == nil && keeps(r.Keeper) && time.Now().Before(end) {
+			continue
+		}
+		l, err := listen(dir, name)
+		if err == nil || time.Now().After(end) {
+			return l, err
+		}
+	}
+}
+
+// listen makes the socket of a hold. It refuses the name of one that is answered for.
+func listen(dir, name string) (*net.UnixListener, error) {
+	if err := prepare(dir, name); err != nil {
+		return nil, err
 	}
 	path := socketPath(dir, name)
 	if c, err := net.Dial("unix", path); err == nil {

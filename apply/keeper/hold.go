@@ -26,6 +26,7 @@ type hold struct {
 	done    chan struct{} // closed when nothing is answered any more
 	log     *journal
 	pid     int
+	late    func() Choice // for those that came in later; nil: nobody does
 
 	mu        sync.Mutex
 	mode      Mode
@@ -57,17 +58,31 @@ type owner struct {
 	comm string
 }
 
-func newHold(c Config) (*hold, error) {
+func newHold(c Config, log *journal) (*hold, error) {
 	ears, err := newEars()
 	if err != nil {
 		return nil, err
 	}
-	h := &hold{config: c, denials: map[[2]uint32]int32{}, ears: ears, log: newJournal(c.Dir, c.Name), done: make(chan struct{}), pid: c.Pid,
+	h := &hold{config: c, denials: map[[2]uint32]int32{}, ears: ears, log: log, done: make(chan struct{}), pid: c.Pid,
 		mode: Boot, since: time.Now(), watchdog: true, rules: map[ruleKey]ruling{}, questions: map[questionKey]*question{}, counts: map[countKey]*counter{}, owners: map[uint32]owner{}}
 	for _, a := range c.Denials {
 		h.denials[[2]uint32{a.Arch, a.Nr}] = a.Errno
 	}
 	return h, nil
+}
+
+// inherit takes over from the life before what is not of its processes.
+func (h *hold) inherit(from *hold) {
+	from.mu.Lock()
+	defer from.mu.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.watchdog = from.watchdog
+	for key, r := range from.rules {
+		if key.pid == 0 {
+			h.rules[key] = r
+		}
+	}
 }
 
 // serve answers notified calls until the target ends or the hold is released.
@@ -125,6 +140,12 @@ func (h *hold) decide(n *notification, from *listener) (errno int32, waits bool)
 	case ruled && r.Allow:
 		return 0, false
 	case ruled:
+	case from.source == FromLate:
+		if h.late() == LateBoot {
+			return 0, false
+		}
+		h.denied++
+		return h.errnoOf(c.Call, 0), false
 	case h.mode == Ask:
 		if waits, allow := h.put(n, from, c.Call, o); waits || allow {
 			return 0, waits
@@ -237,6 +258,13 @@ func (h *hold) enter(m Mode, why string) {
 	if m.denies() && !denied {
 		h.watchDeaths()
 	}
+}
+
+// note writes into the journal.
+func (h *hold) note(why string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.log.note(h.mode, why)
 }
 
 // close closes the listeners; nothing is answered from then on.

@@ -38,11 +38,12 @@ const (
 
 func journalPath(dir, name string) string { return filepath.Join(dir, name+".log") }
 
-func newJournal(dir, name string) *journal {
-	j := &journal{queue: make(chan Entry, 64), stop: make(chan struct{}), done: make(chan struct{})}
-	go j.write(journalPath(dir, name))
-	return j
+func newJournal() *journal {
+	return &journal{queue: make(chan Entry, 64), stop: make(chan struct{}), done: make(chan struct{})}
 }
+
+// begin writes what was noted, and what will be, into a new file.
+func (j *journal) begin(path string) { go j.write(path) }
 
 func (j *journal) note(m Mode, why string) {
 	select {

@@ -3,17 +3,13 @@ package keeper
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/signal"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"speaker/apply/injector"
 )
 
 // controlFD is a connection to whoever started us; it may break at any time.
@@ -57,91 +53,13 @@ func Main([]string) int {
 	return 0
 }
 
-// keep makes the hold and answers for it until it ends.
-func keep(ctx context.Context, c Config, say func(progress)) error {
-	door, err := listen(c.Dir, c.Name)
-	if err != nil {
-		return err
-	}
-	defer door.Close()
-	f, report, err := injector.Listen(ctx, c.Pid, c.Insns, func() { say(progress{Ready: true}) })
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	h, err := newHold(c)
-	if err != nil {
-		return err
-	}
-	defer h.log.close()
-	defer h.close()
-	if err := h.ears.add(f, c.Pid, FromStart); err != nil {
-		return err
-	}
-	f.Close()
-	r := record{Name: c.Name, Pid: c.Pid, Cgroup: c.Cgroup, Keeper: os.Getpid(), Mode: Boot, Specs: c.Specs}
-	if err := r.write(c.Dir); err != nil {
-		return err
-	}
-	go h.answer(door)
-	say(progress{Held: true, NoNewPrivs: report.NoNewPrivs > 0})
-	err = h.serve()
-	switch {
-	case h.sealed():
-		// The record alone tells from now on what stands there. An old one would
-		// tell something else.
-		r.Mode = Sealed
-		if err := r.write(c.Dir); err != nil {
-			removeRecord(c.Dir, c.Name)
-			return err
-		}
-		return nil
-	case errors.Is(err, errEnded), errors.Is(err, os.ErrClosed):
-		h.settle()
-		h.log.note(h.status().Mode, "the target has ended")
-		r.removeCgroup(cgroupGoes)
-		removeRecord(c.Dir, c.Name) // the last: who waits for us reads it
-		return nil
-	}
-	return err // as if it were killed: the record stays
-}
-
-// answer serves the socket.
-func (h *hold) answer(door *net.UnixListener) {
-	for {
-		conn, err := door.AcceptUnix()
-		if err != nil {
-			return
-		}
-		go h.talk(conn)
-	}
-}
-
-func (h *hold) talk(conn *net.UnixConn) {
-	defer conn.Close()
-	if err := checkPeer(conn, h.config.Cgroup); err != nil {
-		return
-	}
-	dec, enc := json.NewDecoder(conn), json.NewEncoder(conn)
-	for {
-		var q request
-		if dec.Decode(&q) != nil {
-			return
-		}
-		r, last := h.handle(q)
-		_ = enc.Encode(r)
-		if last {
-			// The answer is out: let the main goroutine leave.
-			h.ears.interrupt()
-			return
-		}
-	}
-}
-
 // handle does one request; last means that the keeper ends after the answer.
-func (h *hold) handle(q request) (r reply, last bool) {
+func (k *keeping) handle(q request) (r reply, last bool) {
+	h := k.now()
 	switch q.Op {
 	case "status":
+	case "exec", "leave":
+		r.Err = errText(k.handleLate(q))
 	case "deny":
 		r.Err = errText(h.cross(Deny, q.Within))
 	case "ask":
@@ -165,6 +83,7 @@ func (h *hold) handle(q request) (r reply, last bool) {
 	case "narrow":
 		r.Narrow = h.config.Narrow
 	case "sealed":
+		k.stopCatching()
 		h.set(Sealed)
 		last = true
 	case "end":
@@ -176,7 +95,7 @@ func (h *hold) handle(q request) (r reply, last bool) {
 	default:
 		r.Err = fmt.Sprintf("unknown request %q", q.Op)
 	}
-	r.Status = h.status()
+	r.Status = k.status()
 	return r, last
 }
 

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"speaker/policy"
+	"speaker/trace"
 )
 
 // Word is the argument that makes our binary a keeper; main dispatches it to Main.
@@ -31,11 +32,19 @@ const (
 type Config struct {
 	Dir     string // of the socket
 	Name    string // of the hold; a file name
-	Pid     int    // waits to exec the program
-	Cgroup  string // that the target is in, and that goes with it; "" for none
+	Label   string // what people call the target, where that is another name; hostile bytes
+	Pid     int    // waits to exec the program; 0: it comes in from outside, see Entries
+	Cgroup  string // that the target is in; "" for none
+	Own     bool   // the cgroup goes with the target
 	Insns   []unix.SockFilter
 	Denials []Answer
 	Specs
+
+	// Entries says whose program, and who later, is caught when it comes in from
+	// outside; nil: nobody. Late ones get the filter that Late is about.
+	Entries     *trace.EntriesConfig
+	NarrowInsns []unix.SockFilter
+	Late        Choice
 }
 
 // Specs are kept for whoever proves or seals the hold later: a policy.Spec of
@@ -51,9 +60,10 @@ type Answer struct {
 // Status is what a keeper knows.
 type Status struct {
 	Name     string
-	Pid      int  // of the program
-	Keeper   int  // pid of the keeper
-	Mode     Mode // boot, deny, allow or sealed
+	Label    string // what people call the target, where that is another name; hostile bytes
+	Pid      int    // of the program
+	Keeper   int    // pid of the keeper
+	Mode     Mode   // boot, deny, allow or sealed
 	Notified uint64
 	Denied   uint64
 	ByCall   []CallCount // most frequent first
@@ -63,8 +73,9 @@ type Status struct {
 	Until    time.Time   // removed calls are allowed again then, unless that is kept; zero: they are not
 	Watchdog bool        // it undoes a denial that goes badly
 	Rules    []Rule
-	Asked    []Question // the oldest first
-	Why      string     // the keeper itself entered the mode, for this reason; "": somebody told it to
+	Asked    []Question  // the oldest first
+	Late     *LateStatus // nil: nobody comes in later
+	Why      string      // the keeper itself entered the mode, for this reason; "": somebody told it to
 }
 
 // CallCount counts a notified call of one process.
@@ -79,13 +90,14 @@ type CallCount struct {
 // progress is what a starting keeper says to who started it.
 type progress struct {
 	Ready, Held bool
+	Pid         int // held: of the program
 	NoNewPrivs  bool
 	Err         string
 }
 
 // request and reply are one line of JSON each.
 type request struct {
-	Op     string        // "status", "deny", "ask", "answer", "rule", "keep", "allow", "watch", "unwatch", "narrow", "sealed", "end"
+	Op     string        // "status", "deny", "ask", "answer", "rule", "keep", "allow", "watch", "unwatch", "narrow", "sealed", "end", "exec", "leave"
 	Within time.Duration `json:",omitempty"` // deny, ask: to be kept within; 0: for good
 
 	Asking  Asking  `json:",omitzero"`  // ask
@@ -94,6 +106,7 @@ type request struct {
 	Errno   int32   `json:",omitempty"` // of a denial; 0: the policy's
 	Rule    *Rule   `json:",omitempty"`
 	Forget  bool    `json:",omitempty"` // take the rule back
+	Late    Choice  `json:",omitempty"` // exec
 }
 
 type reply struct {

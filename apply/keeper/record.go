@@ -21,8 +21,10 @@ import (
 // because the hold was sealed.
 type record struct {
 	Name   string
+	Label  string // see Config
 	Pid    int    // of the program
 	Cgroup string // of the target; "": its processes are Pid alone
+	Own    bool   // see Config
 	Keeper int
 	Mode   Mode
 	Specs
@@ -103,7 +105,7 @@ const cgroupGoes = time.Second
 // removeCgroup removes the cgroup of a target that has ended. It fails, rightly,
 // while anybody is in it.
 func (r record) removeCgroup(patience time.Duration) {
-	if r.Cgroup == "" {
+	if r.Cgroup == "" || !r.Own {
 		return
 	}
 	for end := time.Now().Add(patience); errors.Is(unix.Rmdir(r.Cgroup), unix.EBUSY) && time.Now().Before(end); {
@@ -145,6 +147,7 @@ func absence(dir, name string, heard error) error {
 // Found is a hold that stands on a target.
 type Found struct {
 	Status Status
+	Cgroup string // "": not known
 	Specs
 	// Dead says that the keeper was killed: removed calls fail with ENOSYS.
 	// That of a sealed hold has left, which is not this.
@@ -177,7 +180,7 @@ func Find(dir string) ([]Found, error) {
 		if err != nil {
 			continue
 		}
-		f := Found{Status: Status{Name: r.Name, Pid: r.Pid, Mode: r.Mode}, Specs: r.Specs}
+		f := Found{Cgroup: r.Cgroup, Status: Status{Name: r.Name, Label: r.Label, Pid: r.Pid, Mode: r.Mode}, Specs: r.Specs}
 		st, err := (Client{dir, name}).Status()
 		switch {
 		case err == nil:

@@ -1,0 +1,188 @@
+package keeper
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"speaker/apply/injector"
+)
+
+// Choice is what becomes of who comes into the target later than its program.
+type Choice = injector.Choice
+
+// The choices. Of those that came in before, a listener still answers: what boot alone
+// needs is let through to them by LateBoot, whatever the mode, and denied by the others.
+const (
+	LateBoot   = injector.Boot
+	LateRun    = injector.Run
+	LateRefuse = injector.Refuse
+)
+
+// ErrNobodyComes is the answer for a target that nobody comes into later.
+var ErrNobodyComes = errors.New("nobody comes into this target later: only containers have exec and probes")
+
+// LateStatus is what a keeper knows of those who came in later.
+type LateStatus struct {
+	Choice   Choice
+	Catching bool   // who comes in now is caught
+	Caught   uint64 // got their filter before their first instruction
+	Refused  uint64
+	Missed   uint64 // run without it
+	Last     string // what is to be known of the last that was missed, or why nobody is caught; hostile bytes
+}
+
+// late deals with who comes into a target from outside: it catches them, has the hold
+// answer for those that came later, and hands on the program of a life that begins.
+type late struct {
+	config   Config
+	now      func() *hold // whose counts and answers they get
+	programs chan program
+
+	mu      sync.Mutex
+	catcher *injector.Catcher // nil: nobody is caught
+	status  LateStatus
+	choice  atomic.Value // status.Choice, for who has no time to wait
+}
+
+// program is the target's own, caught at its exec.
+type program struct {
+	pid        int
+	listener   *os.File
+	noNewPrivs bool
+	err        error
+}
+
+func newLate(c Config, now func() *hold) *late {
+	l := &late{config: c, now: now, programs: make(chan program, 1), status: LateStatus{Choice: c.Late}}
+	l.choice.Store(c.Late)
+	return l
+}
+
+// start catches who comes in from now on.
+func (l *late) start() error {
+	k, err := injector.StartCatching(injector.Catching{Entries: *l.config.Entries, Start: l.config.Insns, Narrow: l.config.NarrowInsns, Late: l.config.Late})
+	if err != nil {
+		return fmt.Errorf("catch who comes in: %w", err)
+	}
+	l.mu.Lock()
+	l.catcher, l.status.Catching = k, true
+	l.mu.Unlock()
+	go l.listen(k)
+	return nil
+}
+
+// stop lets everybody in as they are. It returns when nobody is followed any more.
+func (l *late) stop() {
+	l.mu.Lock()
+	k := l.catcher
+	l.catcher, l.status.Catching = nil, false
+	l.mu.Unlock()
+	if k != nil {
+		k.Close()
+	}
+}
+
+// choose changes what becomes of who comes in, and of what those ask that came.
+func (l *late) choose(c Choice) error {
+	switch c {
+	case LateBoot, LateRun, LateRefuse:
+	default:
+		return fmt.Errorf("unknown choice %q", c)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.catcher != nil {
+		if err := l.catcher.Choose(c); err != nil {
+			return err
+		}
+	}
+	l.status.Choice = c
+	l.choice.Store(c)
+	l.note(fmt.Sprintf("what becomes of who comes in later: %s", c))
+	return nil
+}
+
+// listen hears of who was caught until the catcher ends.
+func (l *late) listen(k *injector.Catcher) {
+	for {
+		x, f, err := k.Next()
+		if err != nil {
+			l.over(k, err)
+			return
+		}
+		if x.Late {
+			l.came(x, f)
+			continue
+		}
+		p := program{pid: x.Pid, listener: f, noNewPrivs: x.NoNewPrivs}
+		if f == nil {
+			p.err = fmt.Errorf("its program (pid %d) was not caught, and runs as it would have: %s", x.Pid, x.Err)
+		}
+		select {
+		case l.programs <- p:
+		default:
+			if f != nil {
+				f.Close()
+			}
+		}
+	}
+}
+
+// over notes that nobody is caught any more, unless it was us who ended that.
+func (l *late) over(k *injector.Catcher, why error) {
+	l.mu.Lock()
+	ours := l.catcher == k
+	if ours {
+		l.catcher, l.status.Catching = nil, false
+		l.status.Last = "who comes in is caught no more: " + why.Error()
+	}
+	l.mu.Unlock()
+	if ours {
+		k.Close()
+		l.note("who comes in is caught no more: " + why.Error())
+	}
+}
+
+// note writes into the journal of the hold, if there is one yet.
+func (l *late) note(why string) {
+	if h := l.now(); h != nil {
+		h.note(why)
+	}
+}
+
+// came counts one that came in later, and answers for it.
+func (l *late) came(x injector.Catch, f *os.File) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case x.Refused:
+		l.status.Refused++
+	case x.Missed, x.Err != "":
+		l.status.Missed++
+		l.status.Last = fmt.Sprintf("process %d (%s) came in and runs without our filter: %s", x.Pid, x.Comm, x.Err)
+		l.note(l.status.Last)
+	default:
+		l.status.Caught++
+	}
+	if f != nil {
+		defer f.Close()
+		if h := l.now(); h != nil { // else it fails as if we were killed
+			_ = h.ears.add(f, x.Pid, FromLate)
+		}
+	}
+}
+
+func (l *late) state() *LateStatus {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.status
+	return &s
+}
+
+// againWithin is how long the keeper of a container that has ended waits for its next
+// life.
+const againWithin = 2 * time.Minute
