@@ -96,7 +96,7 @@ func commands(stdout, stderr io.Writer) *cobra.Command {
 	f.BoolVar(&s.readOnly, "readonly", false, "watch and edit only: nothing can be applied or restarted")
 	root.AddCommand(demoCommand(s), watchCommand(s), runCommand(s), recordCommand(s), targetsCommand(s),
 		openCommand(s), showCommand(s), exportCommand(s), mergeCommand(s), diffCommand(s), reportCommand(s),
-		rehearseCommand(s), holdCommand(s))
+		rehearseCommand(s), holdCommand(s), editCommand(s))
 	root.AddCommand(verifyCommand(s), inspectCommand(s), proveCommand(s))
 	return root
 }

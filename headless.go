@@ -82,6 +82,7 @@ const splitFlag = "cut it by this rule instead of its own split (see record --he
 func exportCommand(s *settings) *cobra.Command {
 	var format, phase, out, split string
 	var groups groupFlags
+	var answers answerFlags
 	c := &cobra.Command{Use: "export FILE", Short: "write a saved session's policy as a profile (no root needed)", Args: oneArg("one session FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !slices.Contains(export.Formats(), format) {
@@ -111,6 +112,9 @@ func exportCommand(s *settings) *cobra.Command {
 			if err := groups.apply(sess); err != nil {
 				return err
 			}
+			if err := answers.apply(sess, ph); err != nil {
+				return err
+			}
 			p := sess.Policy(sp)
 			opt := export.Options{Phase: ph, Runtime: true}
 			write := func(w io.Writer) error {
@@ -131,6 +135,7 @@ func exportCommand(s *settings) *cobra.Command {
 	f.StringVarP(&out, "out", "o", "", "file to make (default: standard output)")
 	f.StringVar(&split, "split", "", splitFlag)
 	groups.add(f)
+	answers.add(f)
 	return c
 }
 

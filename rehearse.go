@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"speaker/policy"
 	"speaker/session"
@@ -115,14 +116,22 @@ func (s *settings) rehearse(sess *session.Session, path string, groups *groupFla
 	return err
 }
 
-// showDenied prints what would have been denied, for people.
-func showDenied(w io.Writer, list []session.Denied) {
+// unusual words an answer that is not what a denied call gets where nobody chose.
+func unusual(a policy.Action) string {
+	if e := a.Errno(); e == unix.EPERM || e == unix.ENOSYS || a == 0 {
+		return ""
+	}
+	return "; it " + a.Effect()
+}
+
+// showDenied prints what would have been denied, or logged, for people.
+func showDenied(w io.Writer, word string, list []session.Denied) {
 	for _, d := range list {
 		when := "a thread was asleep in it"
 		if d.Count > 0 {
 			when = fmt.Sprintf("%d times, %s to %s", d.Count, d.First.Round(time.Millisecond), d.Last.Round(time.Millisecond))
 		}
-		fmt.Fprintf(w, "denied    %s in %s: %s\n", d.Call, d.Phase, when)
+		fmt.Fprintf(w, "%-9s %s in %s: %s%s\n", word, d.Call, d.Phase, when, unusual(d.Answer))
 		for _, v := range d.Refused {
 			fmt.Fprintf(w, "          the condition refuses %s, %d times in all\n", v, v.Count)
 		}
@@ -137,7 +146,8 @@ func showDenied(w io.Writer, list []session.Denied) {
 
 // showRehearsal prints a rehearsal for people.
 func showRehearsal(w io.Writer, r session.Rehearsal) {
-	showDenied(w, r.Denied)
+	showDenied(w, "denied", r.Denied)
+	showDenied(w, "logged", r.Logged)
 	if len(r.Denied) == 0 {
 		fmt.Fprintln(w, "nothing would have been denied")
 	}
@@ -156,10 +166,11 @@ func showRehearsal(w io.Writer, r session.Rehearsal) {
 func rehearsalJSON(w io.Writer, r session.Rehearsal) error {
 	return writeJSON(w, struct {
 		Denied   []deniedJSON `json:"denied"`
+		Logged   []deniedJSON `json:"logged"` // not allowed, and goes through all the same
 		Idle     []string     `json:"idle"`
 		Unused   []string     `json:"unused"`
 		Unjudged []string     `json:"unjudged"` // allowed under conditions whose arguments were not recorded
-	}{deniedOf(r.Denied), callNames(r.Idle), callNames(r.Unused), callNames(r.Unjudged)})
+	}{deniedOf(r.Denied), deniedOf(r.Logged), callNames(r.Idle), callNames(r.Unused), callNames(r.Unjudged)})
 }
 
 // deniedJSON is a call that would have been denied, for programs.
@@ -174,6 +185,7 @@ type deniedJSON struct {
 	Callers   int          `json:"callers"`        // all of them, those left out too
 	Refused   []string     `json:"refused_values"` // by a condition; none: the call is denied whatever its arguments
 	Samples   []sampleJSON `json:"samples"`
+	Answer    string       `json:"answer"` // EPERM, kill process, …
 }
 
 type callerJSON struct {
@@ -195,7 +207,7 @@ func deniedOf(all []session.Denied) []deniedJSON {
 	out := []deniedJSON{}
 	for _, d := range all {
 		x := deniedJSON{d.Call.String(), d.Phase.String(), d.Count, d.First.Seconds(), d.Last.Seconds(), d.InFlight,
-			[]callerJSON{}, d.Callers, []string{}, []sampleJSON{}}
+			[]callerJSON{}, d.Callers, []string{}, []sampleJSON{}, d.Answer.String()}
 		for _, c := range d.By {
 			x.By = append(x.By, callerJSON{c.Pid, c.Comm, c.Exe, c.Sure})
 		}

@@ -39,7 +39,7 @@ func (s *settings) rehearseProfile(cmd *cobra.Command, sess *session.Session, pa
 // showProfileRehearsal prints it for people. What a profile allows for nothing is
 // long, and no fault of it.
 func (s *settings) showProfileRehearsal(r session.ProfileRehearsal) {
-	showDenied(s.out, r.Denied)
+	showDenied(s.out, "denied", r.Denied)
 	for _, u := range r.Unsure {
 		fmt.Fprintf(s.out, "unsure    %s in %s, %d times: %s\n", u.Call, u.Phase, u.Count, u.Why)
 	}

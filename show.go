@@ -53,6 +53,7 @@ func showSession(w io.Writer, s *session.Session, calls bool) error {
 		fmt.Fprintf(w, "split     %s%s (%s)\n", at, printable(sp.How), printable(sp.By))
 		showSplit(w, s, sp)
 		fmt.Fprintf(w, "policy    %d calls over the whole life, %d while running\n", p.Wide().Len(), p.Narrow().Len())
+		showAnswers(w, p)
 	} else {
 		fmt.Fprintln(w, "split     none: all is taken for boot until there is one")
 		if sp.Waits {
@@ -97,6 +98,18 @@ func showSession(w io.Writer, s *session.Session, calls bool) error {
 	return tw.Flush()
 }
 
+// showAnswers tells what calls get that are not allowed, where that was chosen.
+func showAnswers(w io.Writer, p policy.Policy) {
+	for _, x := range []struct {
+		name  string
+		phase policy.Phase
+	}{{"boot", policy.Boot}, {"run", policy.Run}} {
+		if text := p.Answers(x.phase).String(); text != "" {
+			fmt.Fprintf(w, "answers   in %s: %s\n", x.name, text)
+		}
+	}
+}
+
 func yes(b bool) string {
 	if b {
 		return "yes"
@@ -109,6 +122,11 @@ func why(e policy.Entry) string {
 	var out []string
 	for _, c := range e.Conditions {
 		out = append(out, fmt.Sprintf("%s only if %s (%s)", c.Phase, c, printable(string(c.Origin))))
+	}
+	for _, ph := range []policy.Phase{policy.Boot, policy.Run} {
+		if a, ok := e.Answers[ph]; ok {
+			out = append(out, fmt.Sprintf("%s where %s denies it", a, ph))
+		}
 	}
 	for _, r := range e.Why {
 		text := string(r.Origin)

@@ -144,7 +144,8 @@ func configOf(name string, p policy.Policy) (keeper.Config, error) {
 }
 
 // denials are the errors that a removed call gets in the deny mode: those that
-// it will get from the seal.
+// it will get from the seal, or the keeper's own where the seal will kill: a listener
+// cannot.
 func denials(p policy.Policy) []keeper.Answer {
 	narrow := p.NarrowSpec()
 	var out []keeper.Answer
@@ -318,5 +319,5 @@ func PolicyOf(spec policy.Spec) policy.Policy {
 	for _, c := range p.Narrow().Minus(allowed).Calls() { // essentials that were denied by hand
 		edits = append(edits, policy.Edit{Op: policy.OpDeny, Call: c, Phase: policy.Run})
 	}
-	return policy.Derive(nil, edits).WithConditions(spec.When)
+	return policy.Derive(nil, edits).WithConditions(spec.When).WithAnswers(spec.Answers)
 }

@@ -101,7 +101,8 @@ func (j *judge) judge(ctx context.Context, chain []int) (verdict, error) {
 		}
 		got := j.of(chain, i)
 		switch {
-		case got.Kind() == c.want.Kind() || got.Denies() && c.want.Denies() || got.Allows() && c.want.Allows():
+		case got.Denies() && c.want.Denies() && got.Over(c.want) == got:
+		case got.Kind() == c.want.Kind() || got.Allows() && c.want.Allows():
 		case got.Denies() && len(chain) > 1 && j.of(chain[:len(chain)-1], i).Denies():
 			if n := len(v.stricter); n == 0 || v.stricter[n-1] != c.call {
 				v.stricter = append(v.stricter, c.call)

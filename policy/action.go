@@ -2,6 +2,8 @@ package policy
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -66,6 +68,46 @@ func (a Action) Over(below Action) Action {
 // stricter reports whether the kernel puts a before b: it compares the kinds as
 // signed numbers, the lowest wins.
 func (a Action) stricter(b Action) bool { return int32(a.Kind()) < int32(b.Kind()) }
+
+// Effect says what becomes of a call that gets the answer: "fails with EPERM".
+func (a Action) Effect() string {
+	switch a.Kind() {
+	case ActAllow:
+		return "goes through"
+	case ActLog:
+		return "goes through and is logged"
+	case ActKillProcess:
+		return "kills its process"
+	case ActKillThread:
+		return "kills its thread"
+	case ActTrap:
+		return "raises SIGSYS"
+	case ActErrno:
+		return "fails with " + a.String()
+	}
+	return "is put before a supervisor"
+}
+
+// ParseAction reads what String returns of an action of a known kind, errors also by
+// number ("errno 5"). Any input is safe.
+func ParseAction(s string) (Action, error) {
+	for _, a := range []Action{ActAllow, ActNotify, ActTrace, ActLog, ActTrap, ActKillThread, ActKillProcess} {
+		if a.String() == s {
+			return a, nil
+		}
+	}
+	for n := unix.Errno(1); n < 200; n++ {
+		if s != "" && unix.ErrnoName(n) == s {
+			return RefuseWith(n), nil
+		}
+	}
+	if text, ok := strings.CutPrefix(s, "errno "); ok {
+		if n, err := strconv.ParseUint(text, 10, 16); err == nil && n <= maxErrno {
+			return ActErrno | Action(n), nil
+		}
+	}
+	return 0, fmt.Errorf("no action %q: want allow, EPERM, errno 5, kill process, trap, log, …", shorten(s))
+}
 
 // String returns "allow", "notify", "EPERM", "kill process".
 func (a Action) String() string {

@@ -16,7 +16,7 @@ import (
 // Compile makes the filter of s for this machine's kernel. It loads nothing, and
 // needs neither a privilege nor a kernel that could load it.
 //
-// It refuses a spec that allows nothing, an error above 4095, and calls that
+// It refuses a spec that allows nothing, answers that CheckAnswer does not take, and calls that
 // this machine's kernel has no way to make. Calls of the filter's native ABI
 // that have a name go through libseccomp. All others are compiled by number in
 // front of that: libseccomp thinks in names, so it cannot take numbers it has no
@@ -52,11 +52,15 @@ func (s Spec) check() error {
 	if s.Allow.Len() == 0 {
 		return errors.New("no call is allowed")
 	}
-	if s.Errno > maxErrno {
-		return fmt.Errorf("error number %d is above %d", s.Errno, maxErrno)
+	if err := s.Answers.check(); err != nil {
+		return err
 	}
 	here := possible(Native())
-	for _, set := range []Set{s.Allow, s.Notify, s.Conditional()} {
+	var single []Call
+	for _, x := range s.Single {
+		single = append(single, x.Call)
+	}
+	for _, set := range []Set{s.Allow, s.Notify, s.Conditional(), NewSet(single...)} {
 		for c := range set.All() {
 			if !slices.Contains(here, c.ABI) {
 				return fmt.Errorf("%s cannot be called on %s", c, Native())
@@ -134,12 +138,12 @@ func compileNamed(s Spec) ([]unix.SockFilter, error) {
 	if err := setAPI(); err != nil {
 		return nil, err
 	}
-	f, err := seccomp.NewFilter(ScmpAction(s.denial()))
+	f, err := seccomp.NewFilter(ScmpAction(s.denied()))
 	if err != nil {
 		return nil, err
 	}
 	defer f.Release()
-	if err := f.SetBadArchAction(ScmpAction(RefuseWith(unix.ENOSYS))); err != nil {
+	if err := f.SetBadArchAction(ScmpAction(s.newer())); err != nil {
 		return nil, fmt.Errorf("set answer to other architectures: %w", err)
 	}
 	if err := f.SetOptimize(binaryTree); err != nil {
@@ -147,7 +151,7 @@ func compileNamed(s Spec) ([]unix.SockFilter, error) {
 	}
 	for nr := range uint32(len(Native().names())) {
 		want := s.Want(Call{Native(), nr})
-		if want == s.denial() {
+		if want == s.denied() {
 			continue // the default; libseccomp refuses a rule that repeats it
 		}
 		if err := f.AddRuleExact(seccomp.ScmpSyscall(nr), ScmpAction(want)); err != nil {

@@ -17,7 +17,7 @@ func TestCompile(t *testing.T) {
 		t.Skip("the calls in this table are those of an x86_64 machine")
 	}
 	plain := Spec{Allow: set("read", "exit_group")}
-	two := Spec{Allow: set("read"), Notify: set("bind", "clone3", "i386:bind"), Errno: uint16(unix.EACCES)}
+	two := Spec{Allow: set("read"), Notify: set("bind", "clone3", "i386:bind"), Answers: Answers{Denied: RefuseWith(unix.EACCES)}}
 	foreign := Spec{Allow: set("read", "i386:read", "i386:socketcall", "x32:read", "x32:rt_sigreturn")}
 	newest := Spec{Allow: set("read", "clone3", "#470", "#600", "i386:#600"), Notify: set("#4095")}
 	both := Spec{Allow: set("read"), Notify: set("read", "write")}
@@ -95,7 +95,7 @@ func TestCompileRefuses(t *testing.T) {
 	}{
 		{"nothing", Spec{}, "no call is allowed"},
 		{"nothing but notify", Spec{Notify: set("read")}, "no call is allowed"},
-		{"error too large", Spec{Allow: set("read"), Errno: 4096}, "above 4095"},
+		{"error too large", Spec{Allow: set("read"), Answers: Answers{Denied: ActErrno}}, "error number 0: there are 1 to 4095"},
 		{"number too large", Spec{Allow: NewSet(Call{Native(), 4096})}, "no kernel has that number"},
 		{"number with the x32 bit", Spec{Allow: NewSet(Call{Native(), x32Bit})}, "no kernel has that number"},
 		{"another machine's call", Spec{Allow: NewSet(Call{abroad, 1})}, "cannot be called on"},
@@ -120,7 +120,7 @@ func TestEveryNumber(t *testing.T) {
 		"a server's run":    Derive(server, nil).NarrowSpec(),
 		"everything":        {Allow: everything},
 		"notify everything": {Allow: set("exit"), Notify: everything},
-		"deny with ENOSYS":  {Allow: set("exit"), Errno: uint16(unix.ENOSYS)},
+		"deny with ENOSYS":  {Allow: set("exit"), Answers: Answers{Denied: RefuseWith(unix.ENOSYS)}},
 	}
 	for name, s := range specs {
 		t.Run(name, func(t *testing.T) { checkFilter(t, s, 1024) })
@@ -154,7 +154,7 @@ func randomSpec(r *rand.Rand) Spec {
 	for range r.IntN(1 << r.IntN(9)) {
 		notify = append(notify, random())
 	}
-	return Spec{Allow: NewSet(allow...), Notify: NewSet(notify...), Errno: uint16(r.IntN(40))}
+	return Spec{Allow: NewSet(allow...), Notify: NewSet(notify...), Answers: randomAnswers(r)}
 }
 
 // checkFilter compiles s and holds the bytecode, for every number below end of

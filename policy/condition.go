@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
-	"strings"
 )
 
 // Compare is how a condition compares an argument with its value. The kernel's
@@ -95,33 +93,16 @@ func (c Condition) String() string {
 	return fmt.Sprintf("arg%d %s %#x", c.Arg, c.Op, c.Value)
 }
 
-// ParseCondition reads what String returns; numbers may be decimal, too. Any
-// input is safe.
+// ParseCondition reads one condition as ParseConditions does. Any input is safe.
 func ParseCondition(s string) (Condition, error) {
-	bad := fmt.Errorf("parse condition %q: want arg0 == 0x10 or arg0 & 0xff == 0x10", shorten(s))
-	f := strings.Fields(s)
-	if len(f) != 3 && len(f) != 5 {
-		return Condition{}, bad
+	when, err := ParseConditions(s)
+	if err == nil && (len(when) != 1 || len(when[0]) != 1) {
+		err = errors.New("it is more than one")
 	}
-	name, ok := strings.CutPrefix(f[0], "arg")
-	arg, err := strconv.ParseUint(name, 10, 8)
-	op := slices.Index(compareSigns[:], f[1])
-	if !ok || err != nil || op < 0 || (Compare(op) == MaskedEqual) != (len(f) == 5) {
-		return Condition{}, bad
-	}
-	c := Condition{Arg: uint8(arg), Op: Compare(op)}
-	if len(f) == 5 {
-		if c.Mask, err = strconv.ParseUint(f[2], 0, 64); err != nil || f[3] != "==" {
-			return Condition{}, bad
-		}
-	}
-	if c.Value, err = strconv.ParseUint(f[len(f)-1], 0, 64); err != nil {
-		return Condition{}, bad
-	}
-	if err := c.Check(); err != nil {
+	if err != nil {
 		return Condition{}, fmt.Errorf("parse condition %q: %w", shorten(s), err)
 	}
-	return c, nil
+	return when[0][0], nil
 }
 
 // order sorts conditions, so that equal lists of them look the same.

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// Bounds on the conditions of one call in one filter: as many values as Propose
-// makes conditions of, and few enough to compile those of both filters together.
+// Bounds on the conditions of one call in one filter: as many as Docker's default profile
+// has, and few enough to compile those of both filters together.
 const (
-	MaxAlternatives = maxValues
+	MaxAlternatives = 32
 	MaxTests        = 8 // of one alternative
 )
 
@@ -151,7 +151,7 @@ func (p Policy) Conditional(ph Phase) Set {
 // spec is the filter that allows a set, each call under its conditions.
 func (p Policy) spec(ph Phase, set Set) Spec {
 	conditional := p.Conditional(ph)
-	s := Spec{Allow: set.Minus(conditional)}
+	s := Spec{Allow: set.Minus(conditional), Answers: p.Answers(ph)}
 	for c := range conditional.All() {
 		for _, all := range p.gates[c].of(ph) {
 			s.When = append(s.When, Rule{Call: c, Action: ActAllow, When: all})

@@ -143,7 +143,7 @@ func TestCheckCondition(t *testing.T) {
 		{"taken off", Edit{Op: OpNoCondition, Call: socket, Phase: Boot}, ""},
 		{"a group", Edit{Op: OpCondition, Call: socket, Phase: Stop, When: two, From: OriginHand}, "phase stop"},
 		{"none", Edit{Op: OpCondition, Call: socket, Phase: Run, From: OriginHand}, "no condition is given"},
-		{"many", Edit{Op: OpCondition, Call: socket, Phase: Run, When: many, From: OriginHand}, "17 alternatives"},
+		{"many", Edit{Op: OpCondition, Call: socket, Phase: Run, When: many, From: OriginHand}, "33 alternatives"},
 		{"empty", Edit{Op: OpCondition, Call: socket, Phase: Run, When: [][]Condition{{}}, From: OriginHand}, "0 tests"},
 		{"no argument", Edit{Op: OpCondition, Call: socket, Phase: Run, When: [][]Condition{{{Arg: 6}}}, From: OriginHand}, "argument 6"},
 		{"never", Edit{Op: OpCondition, Call: socket, Phase: Run, When: [][]Condition{conditionsFrom(t, "arg0 == 0x2", "arg0 == 0x3")}, From: OriginHand}, "never holds"},

@@ -17,6 +17,7 @@ type draft struct {
 	decided   map[Call]decided
 	// conditions are those of Boot and Run.
 	conditions map[Call]map[Phase]Conditional
+	answers    map[Phase]*answering
 }
 
 func newDraft(obs Observed) *draft {
@@ -27,6 +28,7 @@ func newDraft(obs Observed) *draft {
 		decided:   map[Call]decided{},
 
 		conditions: map[Call]map[Phase]Conditional{},
+		answers:    map[Phase]*answering{},
 	}
 	for ph := Init; ph < phases; ph++ {
 		d.groups[ph] = map[Call]bool{}
@@ -175,6 +177,9 @@ func (d *draft) edit(e Edit) {
 	case OpCondition, OpNoCondition:
 		d.condition(e)
 		return
+	case OpDenied, OpNewer, OpAnswer:
+		d.answer(e)
+		return
 	}
 	for _, c := range e.calls() {
 		entry := d.entry(c)
@@ -245,6 +250,16 @@ func (d *draft) policy() Policy {
 		included:  d.included,
 		seen:      d.seen,
 		gates:     map[Call]gate{},
+		answers:   [2]Answers{d.answersOf(Boot), d.answersOf(Run)},
+	}
+	for _, ph := range []Phase{Boot, Run} {
+		for _, x := range p.Answers(ph).Single {
+			e := d.entry(x.Call)
+			if e.Answers == nil {
+				e.Answers = map[Phase]Action{}
+			}
+			e.Answers[ph] = x.Action
+		}
 	}
 	var wide, narrow []Call
 	for c, e := range d.entries {

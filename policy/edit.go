@@ -21,6 +21,12 @@ const (
 	// phase, and OpNoCondition takes them off.
 	OpCondition   EditOp = "condition"
 	OpNoCondition EditOp = "no-condition"
+	// OpDenied, OpNewer and OpAnswer say what calls get that the filter of Boot or
+	// Run does not let through: all that are not new, those that are (see Answers),
+	// and one call. The action 0 takes back what was said before.
+	OpDenied EditOp = "answer-denied"
+	OpNewer  EditOp = "answer-newer"
+	OpAnswer EditOp = "answer"
 )
 
 // Edit is one decision made by hand. Edits are absolute ("allow bind in run"),
@@ -34,7 +40,8 @@ const (
 //
 // A condition is put on the wide filter (Boot), and so holds in the narrow one
 // too, or on the narrow one (Run). It says how a call is allowed, not whether: it
-// stands while the call is denied and allowed again.
+// stands while the call is denied and allowed again. So do answers, of which those
+// of the wide filter hold in the narrow one too, unless that has its own.
 type Edit struct {
 	At    time.Time `json:"at" cbor:"at"`
 	Op    EditOp    `json:"op" cbor:"op"`
@@ -45,6 +52,8 @@ type Edit struct {
 	// hold, and what they were made of: OriginObserved, OriginHand or OriginImported.
 	When [][]Condition `json:"when,omitempty" cbor:"when,omitempty"`
 	From Origin        `json:"from,omitempty" cbor:"from,omitempty"`
+	// Action is of OpDenied, OpNewer and OpAnswer alone.
+	Action Action `json:"action,omitempty" cbor:"action,omitempty"`
 }
 
 // Check returns an error when the edit means nothing. Derive passes over such
@@ -69,6 +78,9 @@ func (e Edit) Check() error {
 	if e.conditions() {
 		return e.checkCondition()
 	}
+	if e.answers() {
+		return e.checkAnswer()
+	}
 	return fmt.Errorf("check edit: unknown operation %q", shorten(string(e.Op)))
 }
 
@@ -88,6 +100,24 @@ func (e Edit) checkCondition() error {
 	}
 	if err := checkConditions(e.Call, e.When); err != nil {
 		return fmt.Errorf("check edit: condition on %s: %w", e.Call, err)
+	}
+	return nil
+}
+
+// answers reports whether the edit is about what calls get that are not let through.
+func (e Edit) answers() bool { return e.Op == OpDenied || e.Op == OpNewer || e.Op == OpAnswer }
+
+func (e Edit) checkAnswer() error {
+	switch {
+	case e.Op == OpAnswer && (e.Call.ABI >= abis || e.Call.Nr > maxNr):
+		return fmt.Errorf("check edit: no such call: %s", e.Call)
+	case e.Phase != Boot && e.Phase != Run:
+		return fmt.Errorf("check edit: no answer in phase %s: boot and run have filters", e.Phase)
+	case e.Action == 0:
+		return nil
+	}
+	if err := CheckAnswer(e.Action); err != nil {
+		return fmt.Errorf("check edit: %w", err)
 	}
 	return nil
 }

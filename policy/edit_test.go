@@ -39,7 +39,7 @@ func TestEditIsWritten(t *testing.T) {
 }
 
 func TestSpecIsWrittenAsCBOR(t *testing.T) {
-	want := Spec{Allow: set("read", "i386:open"), Notify: set("bind"), Errno: 13}
+	want := Spec{Allow: set("read", "i386:open"), Notify: set("bind"), Answers: Answers{Denied: RefuseWith(13), Newer: ActLog, Single: []Answer{{Call{Native(), 5}, ActKillProcess}}}}
 	raw, err := cbor.Marshal(want)
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func TestSpecIsWrittenAsCBOR(t *testing.T) {
 	if err := cbor.Unmarshal(raw, &got); err != nil {
 		t.Fatal(err)
 	}
-	if !got.Allow.Equal(want.Allow) || !got.Notify.Equal(want.Notify) || got.Errno != want.Errno {
+	if !got.Allow.Equal(want.Allow) || !got.Notify.Equal(want.Notify) || !reflect.DeepEqual(got.Answers, want.Answers) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -82,7 +82,7 @@ func TestKernelAgreesWithSpec(t *testing.T) {
 	allow = allow.With(call("#700"), call("i386:socketcall"), call("i386:#600"))
 	for _, spec := range []Spec{
 		{Allow: allow, Notify: notify},
-		{Allow: allow, Notify: notify, Errno: uint16(unix.EACCES)},
+		{Allow: allow, Notify: notify, Answers: Answers{Denied: RefuseWith(unix.EACCES), Newer: RefuseWith(unix.ENOENT), Single: []Answer{{call("mount"), RefuseWith(unix.EIO)}}}},
 		{Allow: allow.Of(X86_64)},
 		{Allow: allow.With(call("x32:getppid")), Notify: call386("uname")},
 	} {

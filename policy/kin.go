@@ -18,7 +18,7 @@ func warnFamily(p Policy) []Warning {
 	for _, c := range p.named(p.wide, lateComers...) {
 		older := c.Family().Intersect(p.narrow)
 		answer := p.NarrowSpec().Want(c)
-		if p.narrow.Has(c) || older.Len() == 0 || answer == RefuseWith(unix.ENOSYS) {
+		if p.narrow.Has(c) || older.Len() == 0 || answer == RefuseWith(unix.ENOSYS) || answer.Allows() {
 			continue
 		}
 		out = append(out, Warning{

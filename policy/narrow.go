@@ -1,10 +1,6 @@
 package policy
 
-import (
-	"fmt"
-
-	"golang.org/x/sys/unix"
-)
+import "fmt"
 
 // Rules returns the rules that answer as s does.
 func (s Spec) Rules() (Rules, error) {
@@ -19,8 +15,7 @@ func (s Spec) Rules() (Rules, error) {
 			rules = append(rules, s.rulesOf(abi)...)
 		}
 	}
-	enosys := RefuseWith(unix.ENOSYS)
-	out, err := NewRules(abis, Outside{Default: s.denial(), Foreign: enosys, Newer: enosys}, rules)
+	out, err := NewRules(abis, Outside{Default: s.denied(), Foreign: s.newer(), Newer: s.newer()}, rules)
 	if err != nil {
 		return Rules{}, err
 	}
@@ -53,10 +48,15 @@ func (s Spec) rulesOf(abi ABI) (out []Rule) {
 			end = max(end, c.Nr+1)
 		}
 	}
+	for _, x := range s.Single {
+		if x.Call.ABI == abi {
+			end = max(end, x.Call.Nr+1)
+		}
+	}
 	for nr := range end + 1 {
 		c := Call{abi, nr}
 		// The last one says where the newer ones begin, whatever its answer.
-		if want := s.Want(c); !conditional.Has(c) && (want != s.denial() || nr == end) {
+		if want := s.Want(c); !conditional.Has(c) && (want != s.denied() || nr == end) {
 			out = append(out, Rule{Call: c, Action: want})
 		}
 	}

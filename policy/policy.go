@@ -38,6 +38,9 @@ type Entry struct {
 	// Conditions narrow what Boot and Run allow: at most one for each filter, that
 	// of the wide one first.
 	Conditions []Conditional
+	// Answers are what the call gets where the wide filter (Boot) or the narrow one
+	// (Run) does not let it through, if edits say so of it alone.
+	Answers map[Phase]Action
 }
 
 // Policy says what each phase may call, and why. It is a value, made by Derive
@@ -52,6 +55,7 @@ type Policy struct {
 	seen         PhaseSet // phases in which anything was seen
 	gates        map[Call]gate
 	values       map[Phase][]Seen // that were recorded: see Recorded
+	answers      [2]Answers       // of the wide filter and of the narrow one
 }
 
 // Derive makes the policy that follows from what a recording saw and from the
@@ -127,9 +131,11 @@ func (p Policy) Narrow() Set { return p.narrow }
 // supervisor, who allows it until the split is crossed.
 //
 // Of a call with conditions in run alone, the kernel lets through what they allow,
-// and the supervisor is asked for all else.
+// and the supervisor is asked for all else. What neither filter lets through gets
+// the answer of the wide one.
 func (p Policy) StartSpec() Spec {
 	wide, s := p.WideSpec(), p.NarrowSpec()
+	s.Answers = wide.Answers
 	s.Notify = wide.Allow.Minus(s.Allow)
 	for _, r := range wide.When {
 		if !slices.ContainsFunc(s.When, func(have Rule) bool { return have.Call == r.Call && slices.Equal(have.When, r.When) }) {
@@ -143,7 +149,8 @@ func (p Policy) StartSpec() Spec {
 func (p Policy) WideSpec() Spec { return p.spec(Boot, p.wide) }
 
 // NarrowSpec is the filter that inject and seal make permanent. It also says
-// which error a supervisor gives once the split is crossed: NarrowSpec().Want(c).
+// which error a supervisor gives once the split is crossed: NarrowSpec().Want(c), or
+// EPERM where that is no error, which a supervisor cannot give.
 func (p Policy) NarrowSpec() Spec { return p.spec(Run, p.narrow) }
 
 // groupCalls returns the calls of a phase that the narrow filter does not allow.

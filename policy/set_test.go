@@ -109,7 +109,7 @@ func TestSetAgreesWithModel(t *testing.T) {
 
 func TestSetIsWritten(t *testing.T) {
 	s := set("read", "i386:open", "#999")
-	spec := Spec{Allow: s, Errno: 1}
+	spec := Spec{Allow: s, Answers: Answers{Denied: RefuseWith(1)}}
 	raw, err := json.Marshal(spec)
 	if err != nil {
 		t.Fatal(err)

@@ -1,22 +1,13 @@
 package policy
 
-import (
-	"slices"
-
-	"golang.org/x/sys/unix"
-)
+import "slices"
 
 // Spec says what one filter answers to every call: Allow and Notify are let
-// through and handed to a supervisor; all else fails. A call that is in both is
-// allowed.
-//
-// What fails, fails with Errno (0: EPERM), except what a program is sure to try
-// and to do without when told that the kernel is too old for it: calls newer
-// than Linux 5.0 (clone3, faccessat2, …) and every call of an ABI of which
-// nothing is let through fail with ENOSYS.
+// through and handed to a supervisor; all else gets what Answers say, without them
+// EPERM or ENOSYS. A call that is in both is allowed.
 type Spec struct {
 	Allow, Notify Set
-	Errno         uint16
+	Answers
 	// When are answers under conditions: the first of those about a call whose
 	// conditions hold counts, before what Allow and Notify say.
 	When []Rule `json:",omitempty"`
@@ -75,23 +66,20 @@ func (s Spec) rulesAbout(c Call) []Rule {
 // Want returns what the filter of s answers to c when none of the conditions on
 // it holds, or there are none.
 func (s Spec) Want(c Call) Action {
+	single, ok := s.single(c)
 	switch {
 	case s.Allow.Has(c):
 		return ActAllow
 	case s.Notify.Has(c):
 		return ActNotify
-	case c.Nr >= c.ABI.firstNew(), !s.speaks(c.ABI):
-		return RefuseWith(unix.ENOSYS)
+	case !s.speaks(c.ABI):
+		return s.newer()
+	case ok:
+		return single
+	case c.Nr >= c.ABI.firstNew():
+		return s.newer()
 	}
-	return s.denial()
-}
-
-// denial is the answer to a call that is neither allowed nor new.
-func (s Spec) denial() Action {
-	if s.Errno == 0 {
-		return RefuseWith(unix.EPERM)
-	}
-	return RefuseWith(unix.Errno(s.Errno))
+	return s.denied()
 }
 
 // speaks reports whether any call of the ABI is let through. The native one

@@ -29,6 +29,7 @@ var warners = []func(Policy) []Warning{
 	warnExec,
 	warnAdmin,
 	warnConditions,
+	warnAnswers,
 }
 
 // Warnings lists what speaks against applying the policy, blocking ones first.

@@ -80,7 +80,7 @@ func TestDiffOfFilters(t *testing.T) {
 		changed []Change
 	}{
 		"the same":        {read, rules(eperm, native, allow(callRead)), nil, nil},
-		"a spec":          {rules(enosys, native, allow(callRead), policy.Rule{Call: callWrite, Action: eperm}), FilterOf(policy.Spec{Allow: policy.NewSet(callRead), Errno: uint16(unix.ENOSYS)}), []string{"f |"}, []Change{{callWrite, "EPERM", "ENOSYS"}}},
+		"a spec":          {rules(enosys, native, allow(callRead), policy.Rule{Call: callWrite, Action: eperm}), FilterOf(policy.Spec{Allow: policy.NewSet(callRead), Answers: policy.Answers{Denied: policy.RefuseWith(unix.ENOSYS)}}), []string{"f |"}, []Change{{callWrite, "EPERM", "ENOSYS"}}},
 		"one more":        {read, rules(eperm, native, allow(callRead), allow(callWrite)), []string{"f |write"}, nil},
 		"another":         {read, rules(eperm, native, allow(callWrite)), []string{"f read|write"}, nil},
 		"a condition":     {read, rules(eperm, native, allow(callRead, is(1))), []string{"f |"}, []Change{{callRead, "allow", "allow if arg0 == 0x1, else EPERM"}}},

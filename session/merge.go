@@ -348,7 +348,7 @@ func sortedEdits(edits []policy.Edit) []policy.Edit {
 	compare := func(a, b policy.Edit) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Phase, b.Phase), a.Call.Compare(b.Call),
 			cmp.Compare(a.Op, b.Op), cmp.Compare(a.Note, b.Note), cmp.Compare(a.From, b.From),
-			cmp.Compare(policy.ConditionsText(a.When), policy.ConditionsText(b.When)))
+			cmp.Compare(policy.ConditionsText(a.When), policy.ConditionsText(b.When)), cmp.Compare(a.Action, b.Action))
 	}
 	slices.SortFunc(edits, compare)
 	return slices.CompactFunc(edits, func(a, b policy.Edit) bool { return compare(a, b) == 0 })

@@ -31,6 +31,8 @@ type Denied struct {
 	// these values alone. Count, First and Last are then theirs, and those of all
 	// phases that they may have been used in.
 	Refused []policy.Seen
+	// Answer is what it would have got.
+	Answer policy.Action
 }
 
 // Caller is a process that made a call in a phase, as far as its first and last
@@ -52,6 +54,7 @@ const (
 // are never idle: they are allowed for what no recording shows.
 type Rehearsal struct {
 	Denied []Denied      // by phase, then by first use
+	Logged []Denied      // the same of what is not allowed and goes through all the same, for it is only logged
 	Unused []policy.Call // allowed by the wide filter, and used by nobody
 	Idle   []policy.Call // allowed by the narrow filter, and used by nobody after boot; by name
 	// Unjudged are calls that were used and are allowed under conditions, of which
@@ -68,7 +71,7 @@ func Rehearse(s *Session, sp Split, p policy.Policy) Rehearsal {
 	defer s.mu.RUnlock()
 	var out Rehearsal
 	used, late := map[policy.Call]bool{}, map[policy.Call]bool{}
-	wide, narrow := p.Wide(), p.Narrow()
+	wide, narrow := p.WideSpec(), p.NarrowSpec()
 	values := map[policy.Phase][]Argument{}
 	if p.Conditional(policy.Boot).Len()+p.Conditional(policy.Run).Len() > 0 {
 		values = s.values(sp)
@@ -77,24 +80,26 @@ func Rehearse(s *Session, sp Split, p policy.Policy) Rehearsal {
 		if phase == policy.Init {
 			continue
 		}
-		set := narrow
+		spec, set := narrow, p.Narrow()
 		if phase == policy.Boot {
-			set = wide
+			spec, set = wide, p.Wide()
 		}
 		for _, u := range uses {
 			used[u.Call] = true
 			late[u.Call] = late[u.Call] || phase != policy.Boot
+			d := Denied{Call: u.Call, Phase: phase, Count: u.Count + u.Earlier, First: u.First, Last: u.Last,
+				InFlight: u.InFlight, Answer: spec.Want(u.Call)}
 			if !set.Has(u.Call) {
-				out.Denied = append(out.Denied, Denied{Call: u.Call, Phase: phase, Count: u.Count + u.Earlier,
-					First: u.First, Last: u.Last, InFlight: u.InFlight})
+				out.refuse(d)
 			} else {
-				out.condition(p, phase, u, values[phase])
+				out.condition(p, d, u, values[phase])
 			}
 		}
 	}
 	slices.SortFunc(out.Unjudged, func(a, b policy.Call) int { return cmp.Compare(a.String(), b.String()) })
 	out.Unjudged = slices.Compact(out.Unjudged)
 	slices.SortFunc(out.Denied, compareDenied)
+	slices.SortFunc(out.Logged, compareDenied)
 	for _, e := range p.Entries() {
 		essential := slices.ContainsFunc(e.Why, func(r policy.Reason) bool { return r.Origin == policy.OriginEssential })
 		if e.Boot && !used[e.Call] && !essential {
@@ -105,12 +110,23 @@ func Rehearse(s *Session, sp Split, p policy.Policy) Rehearsal {
 		}
 	}
 	s.tell(out.Denied, sp)
+	s.tell(out.Logged, sp)
 	return out
+}
+
+// refuse takes in a call that is not allowed.
+func (r *Rehearsal) refuse(d Denied) {
+	if d.Answer.Allows() {
+		r.Logged = append(r.Logged, d)
+	} else {
+		r.Denied = append(r.Denied, d)
+	}
 }
 
 // condition holds the recorded arguments of a call that is allowed against the
 // conditions on it, if any.
-func (r *Rehearsal) condition(p policy.Policy, ph policy.Phase, u policy.Use, values []Argument) {
+func (r *Rehearsal) condition(p policy.Policy, whole Denied, u policy.Use, values []Argument) {
+	ph := whole.Phase
 	filter := policy.Run
 	if ph == policy.Boot {
 		filter = policy.Boot
@@ -118,7 +134,7 @@ func (r *Rehearsal) condition(p policy.Policy, ph policy.Phase, u policy.Use, va
 	if p.When(filter, u.Call) == nil {
 		return
 	}
-	d := Denied{Call: u.Call, Phase: ph}
+	d := Denied{Call: u.Call, Phase: ph, Answer: whole.Answer}
 	judged := false
 	for _, a := range values {
 		if a.Call != u.Call {
@@ -136,7 +152,7 @@ func (r *Rehearsal) condition(p policy.Policy, ph policy.Phase, u policy.Use, va
 		d.Refused = append(d.Refused, a.Seen())
 	}
 	if d.Count > 0 {
-		r.Denied = append(r.Denied, d)
+		r.refuse(d)
 	}
 	if !judged || !p.Judged(filter, u.Call) || u.Earlier > 0 {
 		r.Unjudged = append(r.Unjudged, u.Call)

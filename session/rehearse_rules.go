@@ -46,7 +46,8 @@ func RehearseRules(s *Session, sp Split, rules policy.Rules, late bool) ProfileR
 		}
 		for _, u := range uses {
 			used[u.Call] = true
-			d := Denied{Call: u.Call, Phase: phase, Count: u.Count + u.Earlier, First: u.First, Last: u.Last, InFlight: u.InFlight}
+			d := Denied{Call: u.Call, Phase: phase, Count: u.Count + u.Earlier, First: u.First, Last: u.Last, InFlight: u.InFlight,
+				Answer: rules.Want(u.Call, policy.Args{})}
 			switch allows, denies := rules.Answers(u.Call); {
 			case allows && denies:
 				d, why := s.byValue(d, w, rules, args)
@@ -99,6 +100,7 @@ func (s *Session) byValue(d Denied, w window, rules policy.Rules, args []Argumen
 		}
 		switch ends := []time.Duration{a.First, a.Last}; {
 		case slices.ContainsFunc(ends, func(at time.Duration) bool { return holds(w.spans, at) }):
+			d.Answer = action
 			d.Refused, refused = append(d.Refused, a.Seen()), refused+a.Count
 		case len(clipSpans(w.spans, a.First-1, a.Last)) > 0:
 			maybe = true

@@ -139,6 +139,9 @@ type wireEdit struct {
 	// that know no conditions pass over the edit, and keep its place in the history.
 	When [][]wireCondition `cbor:"8,keyasint,omitempty"`
 	From string            `cbor:"9,keyasint,omitempty"`
+	// Action is what calls get that are not let through. Readers that do not know it
+	// pass over the edit, too.
+	Action uint32 `cbor:"10,keyasint,omitempty"`
 }
 
 type wireCondition struct {
@@ -152,7 +155,7 @@ type wireCondition struct {
 func editFrame(step editStep, e policy.Edit) frame {
 	w := wireEdit{Step: step}
 	if step == editAdd {
-		w = wireEdit{step, 0, string(e.Op), e.Call.ABI, e.Call.Nr, uint8(e.Phase), e.Note, wireWhen(e.When), string(e.From)}
+		w = wireEdit{step, 0, string(e.Op), e.Call.ABI, e.Call.Nr, uint8(e.Phase), e.Note, wireWhen(e.When), string(e.From), uint32(e.Action)}
 		if !e.At.IsZero() {
 			w.At = e.At.UnixNano()
 		}
@@ -187,7 +190,7 @@ func (w wireEdit) when() [][]policy.Condition {
 func (w wireEdit) edit() policy.Edit {
 	e := policy.Edit{
 		Op: policy.EditOp(w.Op), Call: policy.Call{ABI: w.ABI, Nr: w.Nr},
-		Phase: policy.Phase(w.Phase), Note: w.Note, When: w.when(), From: policy.Origin(w.From),
+		Phase: policy.Phase(w.Phase), Note: w.Note, When: w.when(), From: policy.Origin(w.From), Action: policy.Action(w.Action),
 	}
 	if w.At != 0 {
 		e.At = time.Unix(0, w.At)

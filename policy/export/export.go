@@ -37,7 +37,23 @@ func Write(w io.Writer, format string, p policy.Policy, o Options) (warnings []s
 	if _, without := conditions(p, o); err == nil && without.Len() > 0 {
 		warnings = append(warnings, fmt.Sprintf("conditions on %s are left out: container runtimes make these calls under the filter, before the program starts", without))
 	}
+	if err == nil {
+		warnings = append(warnings, unanswered(p, o)...)
+	}
 	return warnings, err
+}
+
+// unanswered tells which calls do not get the answer that is theirs alone.
+func unanswered(p policy.Policy, o Options) []string {
+	when, _ := conditions(p, o)
+	kept := answers(p, o.Phase, when).Single
+	var out []string
+	for _, x := range p.Answers(o.Phase).Single {
+		if !slices.Contains(kept, x) {
+			out = append(out, fmt.Sprintf("%s gets %s under its condition only: what else it is called with gets what all calls do", x.Call, policy.ActAllow))
+		}
+	}
+	return out
 }
 
 // allowed returns what the options pick from the policy.

@@ -7,8 +7,9 @@ import (
 	"speaker/policy"
 )
 
-// Of returns the profile of a policy: what the options pick is allowed, calls that
-// a program should think the kernel lacks fail with ENOSYS, all else with EPERM.
+// Of returns the profile of a policy: what the options pick is allowed, all else gets
+// what the policy answers, which unless it was chosen is ENOSYS for calls that a program
+// should think the kernel lacks, and EPERM.
 // Names that are too new for an engine's libseccomp are ignored there: such calls
 // stay denied. Conditions on calls that container runtimes make are left out with
 // Options.Runtime.
@@ -18,7 +19,7 @@ func Of(p policy.Policy, o Options) (Profile, error) {
 		return Profile{}, err
 	}
 	when, _ := conditions(p, o)
-	out := ofSet(set, when)
+	out := ofSet(set, when, answers(p, o.Phase, when))
 	for c := range set.All() {
 		if why := reasons(p, c, o.Runtime && RuntimeCalls().Has(c)); why != "" {
 			if out.notes == nil {
@@ -62,9 +63,18 @@ func SpecOf(p policy.Policy, ph policy.Phase) policy.Spec {
 		set = p.Narrow()
 	}
 	when, _ := conditions(p, Options{Phase: ph, Runtime: true})
-	s := policy.Spec{When: when}
+	s := policy.Spec{When: when, Answers: answers(p, ph, when)}
 	s.Allow = set.Union(RuntimeCalls()).Minus(s.Conditional())
 	return s
+}
+
+// answers returns what calls get that the filter does not let through. Engines have no
+// place for an answer of its own to a call that has conditions.
+func answers(p policy.Policy, ph policy.Phase, when []policy.Rule) policy.Answers {
+	a := p.Answers(ph).Filled()
+	conditional := policy.Spec{When: when}.Conditional()
+	a.Single = slices.DeleteFunc(slices.Clone(a.Single), func(x policy.Answer) bool { return conditional.Has(x.Call) })
+	return a
 }
 
 // runtimeArgs are the arguments with which container runtimes make calls that
@@ -83,9 +93,9 @@ func startsUnder(s policy.Spec, c policy.Call) bool {
 
 // ofSet returns the profile that allows a set, those calls that rules are about
 // under their conditions alone.
-func ofSet(set policy.Set, when []policy.Rule) Profile {
+func ofSet(set policy.Set, when []policy.Rule, a policy.Answers) Profile {
 	conditional := policy.Spec{When: when}.Conditional()
-	out := Profile{Default: policy.ActErrno | 1, Newer: enosys, Arches: []string{string(architectures[policy.Native()])}}
+	out := Profile{Default: a.Denied, Newer: a.Newer, Arches: []string{string(architectures[policy.Native()])}}
 	var names []string
 	alone := set.Of(policy.Native()).Len() == set.Len()
 	nameOf := func(c policy.Call) string {
@@ -107,8 +117,14 @@ func ofSet(set policy.Set, when []policy.Rule) Profile {
 			out.Arches = append(out.Arches, string(architectures[abi]))
 		}
 	}
-	if names := tooNew(set); len(names) > 0 {
-		out.Rules = append(out.Rules, Rule{Names: names, Action: enosys})
+	var single []policy.Call
+	for _, x := range a.Single {
+		if single = append(single, x.Call); !set.Has(x.Call) && x.Action != a.Denied {
+			out.Rules = append(out.Rules, Rule{Names: []string{nameOf(x.Call)}, Action: x.Action})
+		}
+	}
+	if names := tooNew(set.With(single...)); len(names) > 0 && a.Newer != a.Denied {
+		out.Rules = append(out.Rules, Rule{Names: names, Action: a.Newer})
 	}
 	return out
 }

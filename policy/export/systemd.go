@@ -32,6 +32,9 @@ func writeSystemd(p Profile) ([]byte, []string, error) {
 			s.rule(name, r, allowing, p.Default)
 		}
 	}
+	if p.Default.Kind() == policy.ActLog {
+		s.lost("the format logs calls and answers them by different lists: written as what is logged, without a filter; systemd before 247 knows no such list")
+	}
 	var b bytes.Buffer
 	fmt.Fprintln(&b, "# A drop-in for a service: put it into /etc/systemd/system/NAME.service.d/")
 	fmt.Fprintln(&b, "[Service]")
@@ -41,6 +44,9 @@ func writeSystemd(p Profile) ([]byte, []string, error) {
 	}
 	fmt.Fprintln(&b, "SystemCallFilter=")
 	s.lines(&b, allowing)
+	if p.Default.Kind() == policy.ActLog {
+		putCalls(&b, "SystemCallLog=~", s.allow)
+	}
 	if p.Listener != "" || len(p.Flags) > 0 {
 		s.lost("the format has no place for a listener and flags: left out")
 	}
@@ -134,16 +140,18 @@ func (s *systemdText) arches(list []string) string {
 
 // lines writes the lists, a hundred calls in a line at most.
 func (s *systemdText) lines(b *bytes.Buffer, allowing bool) {
-	put := func(sign string, names []string) {
-		slices.Sort(names)
-		for part := range slices.Chunk(slices.Compact(names), 10) {
-			fmt.Fprintf(b, "SystemCallFilter=%s%s\n", sign, strings.Join(part, " "))
-		}
-	}
 	if allowing {
-		put("", s.allow)
+		putCalls(b, "SystemCallFilter=", s.allow)
 	}
-	put("~", s.deny)
+	putCalls(b, "SystemCallFilter=~", s.deny)
+}
+
+// putCalls writes a list as settings of that head.
+func putCalls(b *bytes.Buffer, head string, names []string) {
+	slices.Sort(names)
+	for part := range slices.Chunk(slices.Compact(names), 10) {
+		fmt.Fprintf(b, "%s%s\n", head, strings.Join(part, " "))
+	}
 }
 
 // widened tells what systemd allows besides.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -114,22 +115,12 @@ func actionText(a policy.Action) string {
 
 // parseAction reads what actionText writes.
 func parseAction(s string) (policy.Action, error) {
-	var n uint16
-	for _, a := range jsonActions {
-		if a.action.String() == s && a.action != policy.ActErrno {
-			return a.action, nil
+	if text, ok := strings.CutPrefix(s, "trace "); ok {
+		if n, err := strconv.ParseUint(text, 10, 16); err == nil {
+			return policy.ActTrace | policy.Action(n), nil
 		}
 	}
-	if e := errnoNumber(s); e != 0 {
-		return policy.RefuseWith(e), nil
-	}
-	if _, err := fmt.Sscanf(s, "errno %d", &n); err == nil && n <= 4095 {
-		return policy.ActErrno | policy.Action(n), nil
-	}
-	if _, err := fmt.Sscanf(s, "trace %d", &n); err == nil {
-		return policy.ActTrace | policy.Action(n), nil
-	}
-	return 0, fmt.Errorf("no action %q: want allow, EPERM, kill process, …", shorten(s))
+	return policy.ParseAction(s)
 }
 
 // abiNames words architectures by the names that calls are prefixed with.

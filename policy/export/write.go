@@ -130,8 +130,12 @@ func (p Profile) jsonForm() (jsonProfile, []string, error) {
 		return j, nil, fmt.Errorf("calls without a name: %s", few(nameless))
 	}
 	var warnings []string
-	if !p.engine() && p.Newer == 0 && p.denies() {
+	switch {
+	case p.engine():
+	case p.Newer != enosys && p.denies():
 		warnings = append(warnings, "runc lets calls with a number above all in the profile fail with ENOSYS")
+	case p.Newer != 0 && p.Newer != p.Default && !p.denies():
+		warnings = append(warnings, fmt.Sprintf("calls with a number above all in the profile get %s as all others: the format has no answer for them alone", p.Default))
 	}
 	if len(bound) > 0 {
 		warnings = append(warnings, "the format cannot say for which ABI a rule is: written for all that the profile lists: "+few(bound))

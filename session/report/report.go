@@ -338,16 +338,7 @@ func trialsOf(s *session.Session) []trial {
 func editsOf(s *session.Session) []string {
 	var out []string
 	for _, e := range s.Edits() {
-		text := fmt.Sprintf("%s %s in %s", e.Op, e.Call, e.Phase)
-		if e.Op == policy.OpInclude || e.Op == policy.OpLeaveOut {
-			text = fmt.Sprintf("%s %s", e.Op, e.Phase)
-		}
-		if e.Op == policy.OpCondition {
-			text += fmt.Sprintf(", only if %s (%s)", policy.ConditionsText(e.When), e.From)
-		}
-		if e.Note != "" {
-			text += ": " + e.Note
-		}
+		text := e.String()
 		if !e.At.IsZero() {
 			text += " (" + stamp(e.At) + ")"
 		}
