@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,7 +24,7 @@ var idle = server{command: []string{"sleep", "600"}}
 // with, at all arguments where an answer could change, whatever its capabilities.
 func TestRealFilters(t *testing.T) {
 	needServers(t)
-	own := []string{}
+	own, native := []string{}, nativeOnly(t)
 	if !strings.HasPrefix(docker(t, "version", "--format", "{{.Server.Version}}"), "20.10.") {
 		own = nil // its own profile is another than the one that is here
 	}
@@ -37,6 +38,7 @@ func TestRealFilters(t *testing.T) {
 		{"newer", "docker-latest.json", seccompFlag("docker-latest.json"), export.DefaultCaps()},
 		{"more power", "docker-20.10.json", append(seccompFlag("docker-20.10.json"), "--cap-add", "SYS_ADMIN", "--cap-add", "SYS_PTRACE"),
 			append(export.DefaultCaps(), "CAP_SYS_ADMIN", "CAP_SYS_PTRACE")},
+		{"native alone", native, seccompFlag(native), export.DefaultCaps()},
 		{"no power", "docker-latest.json", append(seccompFlag("docker-latest.json"), "--cap-drop", "ALL"), nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -70,14 +72,38 @@ func TestRealFilters(t *testing.T) {
 	}
 }
 
+// nativeOnly is a profile for the native ABI alone, as export writes them.
+func nativeOnly(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile(profiles + "docker-20.10.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sub := range []string{"SCMP_ARCH_X86\"", "SCMP_ARCH_X32\""} {
+		data = bytes.ReplaceAll(data, []byte(sub), []byte(`SCMP_ARCH_X86_64"`))
+	}
+	path := filepath.Join(t.TempDir(), "native.json")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func seccompFlag(file string) []string {
-	return []string{"--security-opt", "seccomp=" + filepath.Join(profiles, file)}
+	return []string{"--security-opt", "seccomp=" + profilePath(file)}
+}
+
+func profilePath(file string) string {
+	if filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(profiles, file)
 }
 
 // resolved is what the engine makes of a profile, whose libseccomp is this one.
 func resolved(t *testing.T, file string, caps []string) policy.Rules {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(profiles, file))
+	data, err := os.ReadFile(profilePath(file))
 	if err != nil {
 		t.Fatal(err)
 	}

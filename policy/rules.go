@@ -45,8 +45,8 @@ type Outside struct {
 	Default Action // to calls of the ABIs that the rules are for
 	Foreign Action // to calls of all other ABIs
 	// Newer is the answer to calls with a number above those of all rules of their
-	// ABI, 0 for none of its own. runc gives ENOSYS, so that programs fall back. To
-	// rules for x86_64 and not for x32, x32's numbers are such: they are huge.
+	// ABI, 0 for none of its own. runc gives ENOSYS, so that programs fall back. A
+	// foreign ABI's are foreign, x32's as well.
 	Newer Action
 }
 
@@ -173,8 +173,6 @@ func (r Rules) Otherwise(c Call) Action {
 		return a
 	}
 	switch {
-	case !r.speaks(c.ABI) && c.ABI == X32 && r.speaks(X86_64) && r.outside.Newer != 0:
-		return r.outside.Newer
 	case !r.speaks(c.ABI):
 		return r.outside.Foreign
 	case r.outside.Newer != 0 && c.Nr >= r.newest[c.ABI]:
