@@ -58,7 +58,7 @@ func TestEditCommand(t *testing.T) {
 	if out, _ := said(t, 0, "verify", other); strings.Count(out, "proved: all") != 3 {
 		t.Errorf("verify says %q", out)
 	}
-	if out, _ := said(t, 0, "show", other); !strings.Contains(out, "answers   in run: others kill process, 1 call otherwise") {
+	if out, _ := said(t, 0, "show", other); !strings.Contains(out, "answers   in run: kill process, 1 call otherwise") {
 		t.Errorf("show says %q", out)
 	}
 	if out, _ := said(t, 0, "export", other, "--phase", "run"); !strings.Contains(out, `"defaultAction": "SCMP_ACT_KILL_PROCESS"`) {

@@ -42,7 +42,7 @@ func (a Answers) Default() bool {
 	return a.denied() == RefuseWith(unix.EPERM) && a.newer() == RefuseWith(unix.ENOSYS) && len(a.Single) == 0
 }
 
-// String words what is not as engines have it: "others kill process, newer EPERM,
+// String words what is not as engines have it: "kill process, newer EPERM,
 // 2 calls otherwise"; "" for the default.
 func (a Answers) String() string {
 	out := ""
@@ -53,7 +53,7 @@ func (a Answers) String() string {
 		out += fmt.Sprintf(format, args...)
 	}
 	if x := a.denied(); x != RefuseWith(unix.EPERM) {
-		add("others %s", x)
+		add("%s", x)
 	}
 	if x := a.newer(); x != RefuseWith(unix.ENOSYS) {
 		add("newer %s", x)

@@ -79,7 +79,7 @@ func TestAnswers(t *testing.T) {
 		}
 	}
 	p := Derive(server, edits)
-	if got, want := p.Answers(Run).String(), "others EACCES, newer EPERM, 4 calls otherwise"; got != want {
+	if got, want := p.Answers(Run).String(), "EACCES, newer EPERM, 4 calls otherwise"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	back := Derive(server, append(edits, Edit{Op: OpDenied, Phase: Run}, Edit{Op: OpAnswer, Call: mount, Phase: Boot}))

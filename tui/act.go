@@ -89,7 +89,7 @@ func (m *model) doBench(a action) tea.Cmd {
 		return m.doSplit(a)
 	case actDryRun, actPreflight, actHold, actAutoHold, actCross, actAsk, actQuestion, actKeepHold, actUndoHold, actGuard, actSeal, actInject, actProve, actReload:
 		return m.doTry(a)
-	case actToggleRun, actToggleBoot, actToggleFamily, actWhy, actSort, actReverse, actOnlyRemoved, actWho, actStopPhase, actExecPhase:
+	case actToggleRun, actToggleBoot, actToggleFamily, actWhy, actSort, actReverse, actOnlyRemoved, actWho, actStopPhase, actExecPhase, actAnswers:
 		return m.doSets(a)
 	case actAdminFrom, actAdminTo, actAdminTake, actAdminDrop, actAdminMove, actAdminPhase:
 		return m.doAdmin(a)

@@ -12,17 +12,18 @@ import (
 )
 
 // explained is a notice about a call. c puts the proposed condition on it in run,
-// or takes the one that it has off; C does so in boot, and so for its whole life.
+// or takes the one that it has off; C does so in boot, and so for its whole life. e and
+// E write one, and ! says what the call gets where it is not allowed.
 type explained struct {
 	notice
-	call     policy.Call
+	entry    policy.Entry
 	proposal policy.Proposal
 	has      map[policy.Phase]bool
 }
 
 // explainedOf adds what can be said of conditions to a call's notice.
 func explainedOf(s *session.Session, n *snapshot, e policy.Entry, lines []line) *explained {
-	x := &explained{notice: notice{title: e.Call.String(), lines: lines}, call: e.Call, has: map[policy.Phase]bool{}}
+	x := &explained{notice: notice{title: e.Call.String(), lines: lines}, entry: e, has: map[policy.Phase]bool{}}
 	x.proposal, _ = s.ProposeConditions(e.Call, n.policy.Included(policy.Exec))
 	for _, c := range e.Conditions {
 		x.has[c.Phase] = true
@@ -31,6 +32,9 @@ func explainedOf(s *session.Session, n *snapshot, e policy.Entry, lines []line) 
 }
 
 func (x *explained) key(name, text string) answer {
+	if f := x.form(name); f != nil {
+		return answer{close: true, then: func(m *model) tea.Cmd { m.open(f, false); return nil }}
+	}
 	ph, ok := map[string]policy.Phase{"c": policy.Run, "C": policy.Boot}[name]
 	if !ok {
 		return x.notice.key(name, text)
@@ -38,7 +42,20 @@ func (x *explained) key(name, text string) answer {
 	if !x.has[ph] && len(x.proposal.Rules) == 0 {
 		return answer{}
 	}
-	return answer{close: true, then: func(m *model) tea.Cmd { return m.toggleCondition(x.call, x.proposal, ph) }}
+	return answer{close: true, then: func(m *model) tea.Cmd { return m.toggleCondition(x.entry.Call, x.proposal, ph) }}
+}
+
+// form is what a key opens, nil for none.
+func (x *explained) form(name string) *form {
+	switch name {
+	case "e":
+		return conditionForm(x.entry, x.proposal, policy.Run)
+	case "E":
+		return conditionForm(x.entry, x.proposal, policy.Boot)
+	case "!":
+		return answerForm(x.entry)
+	}
+	return nil
 }
 
 func (x *explained) draw(d *draw, w, h int) (string, []string, string) {
@@ -57,7 +74,7 @@ func (x *explained) offer() string {
 		}
 		return ""
 	}
-	return word("c", policy.Run) + word("C", policy.Boot)
+	return word("c", policy.Run) + word("C", policy.Boot) + "e, E write one  ! its answer  "
 }
 
 // toggleCondition puts a proposed condition on a call, or takes off the one that

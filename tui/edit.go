@@ -49,6 +49,8 @@ func (m *model) doSets(a action) tea.Cmd {
 		}
 	case actWho:
 		return m.switchWho()
+	case actAnswers:
+		m.open(m.answersForm(), false)
 	}
 	return nil
 }

@@ -130,7 +130,7 @@ func answers(p policy.Policy, calls []policy.Call) string {
 	seen := map[string]bool{}
 	for _, c := range calls {
 		a := spec.Want(c)
-		if s := fmt.Sprint(a); a.Denies() && !seen[s] {
+		if s := fmt.Sprint(a); a.Kind() != policy.ActAllow && !seen[s] {
 			seen[s] = true
 			out = append(out, s)
 		}
@@ -202,6 +202,9 @@ func drifted(n *snapshot) []line {
 	if other != nil {
 		out = append(out, say(warn, "On the sets the conditions on these are others than in this filter: %s", listed(other, 20)))
 	}
+	if was, is := n.inPlace().Answers(policy.Run).String(), n.policy.Answers(policy.Run).String(); was != is {
+		out = append(out, say(warn, "On the sets what denied calls get is other than in this filter: %q, not %q", is, was))
+	}
 	if out != nil {
 		out = append(out, say(plainLine, "  remedy: a filter stays as it was made; boot the target again to use the sets as they are now"))
 	}
@@ -230,13 +233,20 @@ func rehearsed(r session.Rehearsal, whole bool) []line {
 		if d.InFlight {
 			text += ", and a thread sleeps in it"
 		}
-		out = append(out, say(bad, "  ! %-18s in %-4s %s", d.Call.String(), d.Phase, text))
+		out = append(out, say(bad, "  ! %-18s in %-4s %s%s", d.Call.String(), d.Phase, text, unusual(d.Answer)))
 		for _, v := range d.Refused {
 			out = append(out, say(bad, "      the condition refuses %s, %s in all", v, plural(int(v.Count), "time")))
 		}
 		if whole {
 			out = append(out, deniedDetail(d)...)
 		}
+	}
+	if len(r.Logged) > 0 {
+		var logged []policy.Call
+		for _, d := range r.Logged {
+			logged = append(logged, d.Call)
+		}
+		out = append(out, say(warn, "Not allowed, and only logged: %s", listed(names(logged), 12)))
 	}
 	if len(reloads) > 0 {
 		out = append(out, say(warn, "Reloads (admin) used %s outside run: %s. The next one fails.", plural(len(reloads), "call"), listed(names(reloads), 12)))

@@ -82,6 +82,7 @@ const (
 	actStopPhase
 	actExecPhase
 	actAdminPhase
+	actAnswers
 	// reloads
 	actAdminFrom
 	actAdminTo
@@ -171,6 +172,8 @@ func keymap() []binding {
 		{actExecPhase, []string{"o"}, inSets, groupSets, "", "include what later entered processes (docker exec, probes) used, or leave it out", false},
 
 		{actAdminPhase, []string{"O"}, inSets, groupSets, "admin", "include what reloads used (admin), or leave it out", false},
+
+		{actAnswers, []string{"!"}, inSets, groupSets, "", "choose what calls get that are not allowed: an error, kill process, trap, log", false},
 
 		{actDryRun, []string{"d"}, inBench, groupTest, "dry run", "judge the live target against the run set; nothing is denied", false},
 		{actPreflight, []string{"f"}, inBench, groupTest, "checks", "check what speaks for and against an apply", false},

@@ -178,6 +178,9 @@ func (p *setsPane) draw(d *draw, n *snapshot, to rect, focused bool) []string {
 	if p.removed {
 		sum += "  ONLY REMOVED (r)"
 	}
+	if text := answersNote(n); text != "" {
+		sum += "  denied: " + text
+	}
 	sum = d.filtered(&p.list, shown.n, all.n) + sum + phaseNotes(n)
 	sum += unseen(n, to.w)
 	head := []string{d.dim.Render(short(sum, to.w, d.dots)), d.title.Render(fit(" "+setHead(to.w-1), to.w))}
@@ -353,6 +356,11 @@ func explain(n *snapshot, e policy.Entry, first session.Sample, sampled bool) []
 		}
 	}
 	out = append(out, conditionLines(e)...)
+	for _, ph := range []policy.Phase{policy.Boot, policy.Run} {
+		if a, ok := e.Answers[ph]; ok {
+			out = append(out, say(strong, "where %s does not allow it, it %s", ph, a.Effect()))
+		}
+	}
 	for _, r := range e.Why {
 		from := string(r.Origin)
 		if r.Origin != policy.OriginEssential {

@@ -47,6 +47,9 @@ func (d *draw) statusFields(n *snapshot, readOnly bool) (first, second []field) 
 	if readOnly {
 		second = append(second, field{long: "read only", short: "ro", rank: 6})
 	}
+	if f, ok := answersField(n); ok {
+		second = append(second, f)
+	}
 	if s.DryRun {
 		n := wouldFail(s)
 		second = append(second, field{long: "dry run: " + plural(n, "call") + " would fail", short: "dry " + fmt.Sprint(n), rank: 6})
