@@ -99,6 +99,9 @@ func standing(h apply.HoldInfo) string {
 	case !h.Alive:
 		return "dead    its keeper was killed: removed calls fail with ENOSYS"
 	}
+	if h.Silent != "" {
+		return "silent  " + printable(h.Silent)
+	}
 	return fmt.Sprintf("%-6s  alive", h.Mode)
 }
 

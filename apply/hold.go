@@ -61,6 +61,8 @@ type HoldInfo struct {
 	Cgroup string // of the target; "": not known
 	Mode   keeper.Mode
 	Alive  bool // its keeper answers; without it removed calls fail with ENOSYS, unless it is sealed
+	// Silent is why a keeper that lives does not answer; "" when it does.
+	Silent string
 	specs  keeper.Specs
 }
 
@@ -172,7 +174,7 @@ func FindHolds() ([]HoldInfo, error) {
 	var out []HoldInfo
 	for _, f := range found {
 		out = append(out, HoldInfo{Name: f.Status.Name, Label: f.Status.Label, Pid: f.Status.Pid, Cgroup: f.Cgroup, Mode: f.Status.Mode,
-			Alive: !f.Dead && f.Status.Mode != keeper.Sealed, specs: f.Specs})
+			Alive: !f.Dead && f.Status.Mode != keeper.Sealed, Silent: f.Silent, specs: f.Specs})
 	}
 	return out, nil
 }

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,8 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// answerWithin is how long a keeper may take for an answer.
-const answerWithin = 5 * time.Second
+// answerWithin is how long a keeper may take for an answer, and stillAfter when one
+// looks whether it can: it lets itself go on before that.
+const (
+	answerWithin = 5 * time.Second
+	stillAfter   = stoppedAtMost + 500*time.Millisecond
+)
 
 // Client speaks to one keeper. It keeps no connection.
 type Client struct{ dir, name string }
@@ -261,11 +266,19 @@ func (c Client) ask(q request) (reply, error) {
 	if err := checkPeer(conn.(*net.UnixConn), ""); err != nil {
 		return r, fmt.Errorf("whoever answers for hold %s is not its keeper: %w", c.name, err)
 	}
-	_ = conn.SetDeadline(time.Now().Add(answerWithin))
+	begin := time.Now()
+	_ = conn.SetDeadline(begin.Add(stillAfter))
 	if err := json.NewEncoder(conn).Encode(q); err != nil {
 		return r, fmt.Errorf("ask keeper of hold %s: %w", c.name, err)
 	}
-	if err := json.NewDecoder(conn).Decode(&r); errors.Is(err, io.EOF) {
+	in := bufio.NewReader(conn)
+	if _, err := in.Peek(1); errors.Is(err, os.ErrDeadlineExceeded) {
+		if had, err := read(c.dir, c.name); err == nil && stillness(had.Keeper) != "" {
+			return r, fmt.Errorf("hold %s: %s", c.name, stillness(had.Keeper))
+		}
+	}
+	_ = conn.SetDeadline(begin.Add(answerWithin))
+	if err := json.NewDecoder(in).Decode(&r); errors.Is(err, io.EOF) {
 		return r, fmt.Errorf("the keeper of hold %s hung up: it listens to none that are in another pid namespace, under a seccomp filter, or in the target", c.name)
 	} else if err != nil {
 		return r, fmt.Errorf("hear from keeper of hold %s: %w", c.name, err)

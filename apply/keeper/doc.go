@@ -2,7 +2,8 @@
 // answers notified calls by policy, whoever looks on; screens come and go
 // over its socket in /run/speaker (root only, peers checked). It ignores the
 // signals of a terminal that goes away, and ends when it is told that the hold
-// is sealed, or when its target has ended.
+// is sealed, or when its target has ended. Stopped, it has the kernel let it go on
+// within two seconds.
 //
 // When it is killed, the kernel answers ENOSYS to every notified call: the
 // target is narrower then, never wider.

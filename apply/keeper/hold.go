@@ -3,6 +3,7 @@ package keeper
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -111,18 +112,25 @@ func (h *hold) serve() error {
 // hangs is how long a decision may take, which takes microseconds.
 const hangs = 5 * time.Second
 
-// pulse ends a keeper that hangs. Its target then gets ENOSYS, and is not frozen.
+// pulse ends a keeper that hangs, whose target then gets ENOSYS and is not frozen. One
+// that was stopped does not hang: it goes on, and notes it.
 func (h *hold) pulse() {
-	t := time.NewTicker(time.Second)
+	t := time.NewTicker(beat)
 	defer t.Stop()
-	for {
+	for last := time.Now(); ; {
 		select {
 		case <-h.done:
 			return
 		case <-t.C:
-			if since := h.busy.Load(); since != 0 && time.Since(time.Unix(0, since)) > hangs {
-				os.Exit(1)
-			}
+		}
+		gap := time.Since(last)
+		last = last.Add(gap)
+		if gap > beat+stoppedAtMost/4 {
+			h.log.note(h.status().Mode, fmt.Sprintf("the keeper stood still for about %s, and removed calls waited", (gap-beat).Round(100*time.Millisecond)))
+			continue
+		}
+		if since := h.busy.Load(); since != 0 && time.Since(time.Unix(0, since)) > hangs {
+			os.Exit(1)
 		}
 	}
 }

@@ -26,6 +26,7 @@ func Main([]string) int {
 	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGTERM, unix.SIGQUIT, unix.SIGPIPE, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGUSR1, unix.SIGUSR2)
 	_ = os.WriteFile("/proc/self/comm", []byte(comm), 0)
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("-900"), 0)
+	goOn()
 	unix.CloseOnExec(controlFD)
 	control := os.NewFile(controlFD, "control")
 	var c Config

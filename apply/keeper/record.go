@@ -152,6 +152,8 @@ type Found struct {
 	// Dead says that the keeper was killed: removed calls fail with ENOSYS.
 	// That of a sealed hold has left, which is not this.
 	Dead bool
+	// Silent is why a keeper that is there does not answer; "" when it does.
+	Silent string
 }
 
 // ErrPrivate says that holds can be seen by root alone.
@@ -193,8 +195,10 @@ func Find(dir string) ([]Found, error) {
 			_ = os.Remove(socketPath(dir, name))
 			r.removeCgroup(0)
 			continue
+		case keeps(r.Keeper):
+			f.Silent = err.Error()
 		default:
-			continue // it is just leaving, or not ours to ask
+			continue // it has just left
 		}
 		out = append(out, f)
 	}
