@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,9 +33,13 @@ func holdCommand(s *settings) *cobra.Command {
           from now on; --errno N denies with another error
   keep    what --for would undo stays
   allow   removed calls are allowed again
+  watch   PROBE..., the target has to answer these while removed calls are denied:
+          three times without, a second apart, and the keeper undoes it; they are
+          written as for --ready (tcp:80, http://:8080/health, health, cmd:COMMAND),
+          none takes them back; watch alone undoes unwatch
   unwatch the keeper no longer undoes a denial that goes badly: when a call is
           denied to a process 500 times within a second, or a process dies
-          within 10 s of the crossing; watch has it do so again
+          within 10 s of the crossing, or its probes fail
   seal    the run filter becomes permanent, is proved, and the keeper leaves;
           only with --yes, and not when the checks speak against it
   end     the keeper leaves, once its target is gone
@@ -43,7 +48,7 @@ func holdCommand(s *settings) *cobra.Command {
 			if len(args) == 4 && args[1] == "answer" {
 				return nil
 			}
-			if len(args) > 2 {
+			if len(args) > 2 && args[1] != "watch" {
 				return usageError{errors.New("a name and one word are enough: speaker hold NAME deny")}
 			}
 			return nil
@@ -57,6 +62,9 @@ func holdCommand(s *settings) *cobra.Command {
 			}
 			if cmd.Flags().Changed("for") && (args[1] != "deny" && args[1] != "ask" || within <= 0 || within > apply.MaxWithin) {
 				return usageError{fmt.Errorf("--for goes with deny or ask, and is a time up to %s: speaker hold NAME deny --for 60s", apply.MaxWithin)}
+			}
+			if args[1] == "watch" && len(args) > 2 {
+				return s.watchHold(cmd.Context(), args[0], args[2:])
 			}
 			if args[1] == "answer" {
 				return s.answerHold(args, x)
@@ -179,6 +187,12 @@ func (s *settings) status(h *apply.Hold) error {
 	fmt.Fprintf(s.out, "%s: %s since %s, %d notified, %d denied\n", printable(st.Name), st.Mode, st.Since.Format(time.TimeOnly), st.Notified, st.Denied)
 	if !st.Watchdog {
 		fmt.Fprintln(s.out, "  its watchdog is off")
+	}
+	if len(st.Health.Probes) > 0 {
+		fmt.Fprintf(s.out, "  it has to answer while removed calls are denied: %s\n", printable(strings.Join(st.Health.Probes, ", ")))
+	}
+	if st.Health.Failing != "" {
+		fmt.Fprintf(s.out, "  failing: %s\n", printable(st.Health.Failing))
 	}
 	if st.Why != "" {
 		fmt.Fprintf(s.out, "  undone by its keeper: %s\n", printable(st.Why))

@@ -26,19 +26,23 @@ const MaxWithin = keeper.MaxWithin
 
 // What the watchdog undoes a denial for.
 const (
-	StormRate = keeper.StormRate
-	DyingTime = keeper.DyingTime
+	StormRate   = keeper.StormRate
+	DyingTime   = keeper.DyingTime
+	HealthEvery = keeper.HealthEvery
+	HealthFails = keeper.HealthFails
 )
 
 // HoldJournal reads what the keeper of a hold did, in the order of time. It is kept
 // for some days after the hold's end.
 func HoldJournal(name string) ([]JournalEntry, error) { return keeper.Journal(keeperDir, name) }
 
-// Question is a removed call that waits for an answer, and Rule a standing one.
+// Question is a removed call that waits for an answer, Rule a standing one, and Health
+// what a target has to answer meanwhile.
 type (
 	Question = keeper.Question
 	Asking   = keeper.Asking
 	Rule     = keeper.Rule
+	Health   = keeper.Health
 	Verdict  = keeper.Verdict
 )
 
@@ -220,6 +224,12 @@ func (h *Hold) Keep() error { return h.client.Keep() }
 // second, or when a process dies within DyingTime of the crossing. Status.Why says
 // so then.
 func (h *Hold) Guard(on bool) error { return h.client.Guard(on) }
+
+// WatchHealth names probes (see ready.Parse) that the target has to answer while
+// removed calls are denied; the watchdog undoes that when they fail HealthFails times
+// in a row, one each HealthEvery. Those that fail already are refused, and so are those
+// that tell of the start alone.
+func (h *Hold) WatchHealth(x Health) error { return h.client.Health(x) }
 
 // Allow lets removed calls through again.
 func (h *Hold) Allow() error { return h.client.Allow() }

@@ -108,6 +108,12 @@ func holdLines(n *snapshot) []line {
 	if !h.Watchdog {
 		out = append(out, say(warn, "  its watchdog is off (B): nobody undoes a storm of denials, or what dies"))
 	}
+	if len(h.Health.Probes) > 0 {
+		out = append(out, say(plainLine, "  while removed calls are denied it has to answer: %s", listed(h.Health.Probes, 5)))
+	}
+	if h.Health.Failing != "" {
+		out = append(out, say(bad, "  failing: %s", h.Health.Failing))
+	}
 	if !h.Alive {
 		out = append(out, say(bad, "  its target or keeper is gone"))
 	}

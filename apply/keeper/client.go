@@ -177,6 +177,9 @@ func (c Client) Late(x Choice) error { return c.tell(request{Op: "exec", Late: x
 // Leave has nobody caught any more who comes in, in a next life of the target neither.
 func (c Client) Leave() error { return c.tell(request{Op: "leave"}) }
 
+// Health names the probes that the target has to answer.
+func (c Client) Health(x Health) error { return c.tell(request{Op: "health", Health: x}) }
+
 func (c Client) tell(q request) error {
 	_, err := c.do(q)
 	return err

@@ -45,6 +45,7 @@ type hold struct {
 	reading   atomic.Bool
 	busy      atomic.Int64 // since when a call is being decided, in ns; 0: none is
 	questions map[questionKey]*question
+	nurse     *nurse  // nil: no probe is asked
 	dying     *deaths // of the crossing; nil before the first one
 	owners    map[uint32]owner
 }
@@ -291,7 +292,7 @@ func (h *hold) status() Status {
 	defer h.mu.Unlock()
 	s := Status{Name: h.config.Name, Pid: h.pid, Keeper: os.Getpid(), Mode: h.mode, Notified: h.notified,
 		Denied: h.denied, Since: h.since, Until: h.until, Why: h.why, Watchdog: h.watchdog, Alive: h.ears.alive(), Ears: h.ears.count()}
-	s.Asked = h.list()
+	s.Asked, s.Health = h.list(), h.healthy()
 	for _, r := range h.rules {
 		s.Rules = append(s.Rules, r.Rule)
 	}

@@ -81,6 +81,8 @@ func (k *keeping) handle(q request) (r reply, last bool) {
 		h.set(Allow)
 	case "watch", "unwatch":
 		h.guard(q.Op == "watch")
+	case "health":
+		r.Err = errText(h.watchHealth(q.Health))
 	case "narrow":
 		r.Narrow = h.config.Narrow
 	case "sealed":

@@ -72,6 +72,7 @@ type Status struct {
 	Since    time.Time   // of the mode
 	Until    time.Time   // removed calls are allowed again then, unless that is kept; zero: they are not
 	Watchdog bool        // it undoes a denial that goes badly
+	Health   Healthy     // what it asks for that, besides
 	Rules    []Rule
 	Asked    []Question  // the oldest first
 	Late     *LateStatus // nil: nobody comes in later
@@ -97,7 +98,7 @@ type progress struct {
 
 // request and reply are one line of JSON each.
 type request struct {
-	Op     string        // "status", "deny", "ask", "answer", "rule", "keep", "allow", "watch", "unwatch", "narrow", "sealed", "end", "exec", "leave"
+	Op     string        // "status", "deny", "ask", "answer", "rule", "keep", "allow", "watch", "unwatch", "health", "narrow", "sealed", "end", "exec", "leave"
 	Within time.Duration `json:",omitempty"` // deny, ask: to be kept within; 0: for good
 
 	Asking  Asking  `json:",omitzero"`  // ask
@@ -107,6 +108,7 @@ type request struct {
 	Rule    *Rule   `json:",omitempty"`
 	Forget  bool    `json:",omitempty"` // take the rule back
 	Late    Choice  `json:",omitempty"` // exec
+	Health  Health  `json:",omitzero"`
 }
 
 type reply struct {

@@ -21,14 +21,16 @@ import (
 type tcp []netip.AddrPort
 
 func (p tcp) ask(ctx context.Context, t Target, tell func(Answer)) error {
-	return poll(ctx, t, tell, func(ctx context.Context, pid int) (Answer, error) {
-		c, err := dial(ctx, pid, p)
-		if err != nil {
-			return Answer{}, err
-		}
-		c.Close()
-		return Answer{At: time.Now(), Said: "answers"}, nil
-	})
+	return poll(ctx, t, tell, p.connect)
+}
+
+func (p tcp) connect(ctx context.Context, pid int) (Answer, error) {
+	c, err := dial(ctx, pid, p)
+	if err != nil {
+		return Answer{}, err
+	}
+	c.Close()
+	return Answer{At: time.Now(), Said: "answers"}, nil
 }
 
 // web asks for a page. As with Kubernetes' probes a status from 200 to 399 will do,

@@ -12,24 +12,26 @@ import (
 // health asks a container's engine how its own health check came out.
 type health struct{}
 
-func (health) ask(ctx context.Context, t Target, tell func(Answer)) error {
+func (p health) ask(ctx context.Context, t Target, tell func(Answer)) error {
 	d, err := engine(t)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	return poll(ctx, t, tell, func(ctx context.Context, _ int) (Answer, error) {
-		h, err := d.Health(ctx, t.Found().ID)
-		switch {
-		case err != nil:
-			return Answer{}, err
-		case h.Status == "":
-			return Answer{}, fmt.Errorf("%w: the container has no health check", ErrUnsupported)
-		case h.Status != "healthy":
-			return Answer{}, errors.New("the health check says " + h.Status)
-		}
-		return Answer{At: h.Checked, Said: "is healthy"}, nil
-	})
+	return poll(ctx, t, tell, func(ctx context.Context, _ int) (Answer, error) { return p.status(ctx, d, t) })
+}
+
+func (health) status(ctx context.Context, d *target.Docker, t Target) (Answer, error) {
+	h, err := d.Health(ctx, t.Found().ID)
+	switch {
+	case err != nil:
+		return Answer{}, fmt.Errorf("%w: %w", ErrUnknown, err)
+	case h.Status == "":
+		return Answer{}, fmt.Errorf("%w: the container has no health check", ErrUnsupported)
+	case h.Status != "healthy":
+		return Answer{}, errors.New("the health check says " + h.Status)
+	}
+	return Answer{At: h.Checked, Said: "is healthy"}, nil
 }
 
 // engine returns the engine that the target is of.

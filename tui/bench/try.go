@@ -133,6 +133,7 @@ func (w *live) AskSplit(within time.Duration) error {
 
 // cross crosses the split of a hold.
 func (w *live) cross(kind string, to Applied, do func(*apply.Hold) error, said string) error {
+	w.handProbes()
 	err := w.switchHold(kind, to, do, said)
 	if _, ok := w.sess.Split(); err == nil && !ok {
 		w.sess.AddSplit(session.Split{At: w.sess.Length(), How: "where the hold began to deny", By: "user"})
