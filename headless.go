@@ -116,6 +116,9 @@ func exportCommand(s *settings) *cobra.Command {
 				return err
 			}
 			p := sess.Policy(sp)
+			if !p.Saw(policy.Stop) {
+				note(cmd, "no stop was recorded: what only a clean stop calls is missing; stop the program once while it is recorded")
+			}
 			opt := export.Options{Phase: ph, Runtime: true}
 			write := func(w io.Writer) error {
 				notes, err := export.Write(w, format, p, opt)

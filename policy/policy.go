@@ -112,6 +112,9 @@ func compareNames(a, b Call) int {
 // edited.
 func (p Policy) Included(ph Phase) bool { return p.included.Has(ph) }
 
+// Saw reports whether anything was seen in a phase.
+func (p Policy) Saw(ph Phase) bool { return p.seen.Has(ph) }
+
 // Alone returns the calls, by name, that the narrow filter allows for one group
 // of calls (Stop, Exec, Admin) and for nothing else: what leaving it out gains.
 // Of a group that is left out, it is what including it would add.

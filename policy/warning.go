@@ -157,7 +157,7 @@ func warnForeign(p Policy) []Warning {
 
 func warnStop(p Policy) []Warning {
 	if out := p.warnGroup(Stop, "run denies calls that were seen when the program stopped: a clean stop may fail, and the engine kills it after its timeout",
-		"allow them in run, or accept an unclean stop", "include stop, or accept an unclean stop"); out != nil || p.seen.Has(Stop) {
+		"allow them in run, or accept an unclean stop", "include stop, or accept an unclean stop"); out != nil || p.Saw(Stop) {
 		return out
 	}
 	return []Warning{{
