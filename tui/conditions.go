@@ -9,6 +9,8 @@ import (
 
 	"speaker/policy"
 	"speaker/session"
+	"speaker/trace"
+	"speaker/tui/bench"
 )
 
 // explained is a notice about a call. c puts the proposed condition on it in run,
@@ -151,12 +153,25 @@ func conditionLines(e policy.Entry) []line {
 	return out
 }
 
-// notJudged says of which calls the dry run cannot tell.
-func notJudged(p policy.Policy) []line {
-	calls := p.Conditional(policy.Run)
-	if calls.Len() == 0 {
-		return nil
+// refusedLines tell what the dry run found of calls that run allows under conditions.
+func refusedLines(s bench.State) []line {
+	var out []line
+	if len(s.WouldRefuse) > 0 {
+		out = append(out, say(strong, "Dry run: conditions in run would refuse:"))
 	}
-	return []line{say(warn, "The dry run knows calls, and not their arguments: it takes these for allowed, whatever the conditions on them refuse: %s",
-		listed(sortedNames(calls), 20))}
+	for i, r := range s.WouldRefuse {
+		if i == 12 {
+			out = append(out, say(dimLine, "  and %d more", len(s.WouldRefuse)-i))
+			break
+		}
+		who := ""
+		if r.Group == trace.Exec {
+			who = ", by what entered later"
+		}
+		out = append(out, say(warn, "  %s %s%s", r.Seen, plural(int(r.Count), "time"), who))
+	}
+	for _, text := range s.Unsure {
+		out = append(out, say(warn, "  unsure: %s", text))
+	}
+	return out
 }

@@ -37,7 +37,7 @@ func (p *tryPane) lines(n *snapshot, reloaded string) []line {
 	}
 	out = append(out, holdLines(n)...)
 	if s.DryRun {
-		out = append(append(out, dryRunLines(s)...), notJudged(n.policy)...)
+		out = append(append(out, dryRunLines(s)...), refusedLines(s)...)
 	} else if s.Mode == bench.Live && !s.Ended {
 		out = append(out, say(dimLine, "Dry run is off: d judges the live target against the run set; nothing is denied."))
 	}
@@ -169,6 +169,11 @@ func wouldFail(s bench.State) int {
 	calls := map[policy.Call]bool{}
 	for _, r := range own {
 		calls[bench.CallOf(r)] = true
+	}
+	for _, r := range s.WouldRefuse {
+		if r.Group != trace.Exec {
+			calls[r.Call] = true
+		}
 	}
 	return len(calls)
 }

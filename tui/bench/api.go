@@ -97,10 +97,14 @@ type State struct {
 	// have, by call and process. Joined is what it did not have and has by now,
 	// because it was seen in run, or by an edit.
 	WouldDeny, Joined []trace.ProcRow
-	Denied            []trace.ProcRow // calls that seccomp refused since something was applied
-	Load              string          // the demo's request load in words: "demo load: 1203 answered, 0 failed"
-	Problems          []string        // sentences: what went wrong lately, newest last
-	Probes            []string        // the readiness probes that are named
+	// WouldRefuse are those that the run set has, with arguments that the conditions on
+	// them refuse, and Unsure says what of that the dry run cannot tell.
+	WouldRefuse []Refused
+	Unsure      []string
+	Denied      []trace.ProcRow // calls that seccomp refused since something was applied
+	Load        string          // the demo's request load in words: "demo load: 1203 answered, 0 failed"
+	Problems    []string        // sentences: what went wrong lately, newest last
+	Probes      []string        // the readiness probes that are named
 }
 
 // Work is one open target or file. All methods may be called from any

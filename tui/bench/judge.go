@@ -25,10 +25,10 @@ func (w *live) WatchProcesses(on bool) error {
 
 // judge reads what the dry run counted, and keeps it judging by the run set as
 // it is: what the screen foretells is what applying the set now would do.
-func (w *live) judge() (would, joined []trace.ProcRow) {
+func (w *live) judge() (would, joined []trace.ProcRow, refused []Refused, unsure []string) {
 	p, err := w.decided()
 	if err != nil {
-		return nil, nil
+		return nil, nil, nil, nil
 	}
 	narrow := p.Narrow()
 	w.mu.Lock()
@@ -36,6 +36,7 @@ func (w *live) judge() (would, joined []trace.ProcRow) {
 	if changed {
 		w.judged = narrow
 	}
+	values := w.values
 	w.mu.Unlock()
 	if changed {
 		if err := w.tracer.Rejudge(allowedBy(narrow)); err != nil {
@@ -53,7 +54,8 @@ func (w *live) judge() (would, joined []trace.ProcRow) {
 			would = append(would, r)
 		}
 	}
-	return would, joined
+	refused, unsure = w.judgeValues(p, values)
+	return would, joined, refused, unsure
 }
 
 // CallOf is the call of a tracer's row.

@@ -61,6 +61,9 @@ type live struct {
 	load     *sample.Load // the demo's; nil elsewhere
 	status   *apply.Status
 	judged   policy.Set // what the dry run judges by
+	values   judgedValues
+	refused  []Refused
+	unsure   []string
 	would    []trace.ProcRow
 	joined   []trace.ProcRow
 	denied   []trace.ProcRow

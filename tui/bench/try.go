@@ -24,7 +24,7 @@ func (d *desk) decided() (policy.Policy, error) {
 func (w *live) DryRun(on bool) error {
 	if !on {
 		w.mu.Lock()
-		w.dryRun, w.would, w.joined = false, nil, nil
+		w.dryRun, w.would, w.joined, w.refused, w.unsure = false, nil, nil, nil, nil
 		w.mu.Unlock()
 		return w.tracer.Judge(nil)
 	}
@@ -32,10 +32,15 @@ func (w *live) DryRun(on bool) error {
 	if err != nil {
 		return err
 	}
+	values, err := w.beginValues()
+	if err != nil {
+		return err
+	}
 	narrow := p.Narrow()
 	err = w.tracer.Judge(allowedBy(narrow))
 	w.mu.Lock()
-	w.dryRun, w.judged, w.would, w.joined = err == nil, narrow, nil, nil
+	w.dryRun, w.judged, w.values = err == nil, narrow, values
+	w.would, w.joined, w.refused, w.unsure = nil, nil, nil, nil
 	w.mu.Unlock()
 	w.tried("dry-run", err, fmt.Sprintf("judging against %d calls", narrow.Len()))
 	return err

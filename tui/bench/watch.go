@@ -41,9 +41,11 @@ func (w *live) look(ctx context.Context) {
 	dryRun, applied := w.dryRun, w.applied
 	w.mu.Unlock()
 	var would, joined, denied []trace.ProcRow
+	var refused []Refused
+	var unsure []string
 	over := w.life.Over() // what the tracer counts is then of another life
 	if dryRun && !over {
-		would, joined = w.judge()
+		would, joined, refused, unsure = w.judge()
 	}
 	if applied != Nothing && !over {
 		denied, _ = w.tracer.Denials()
@@ -56,6 +58,7 @@ func (w *live) look(ctx context.Context) {
 	w.mu.Lock()
 	if !over {
 		w.would, w.joined, w.denied = would, joined, denied
+		w.refused, w.unsure = refused, unsure
 	}
 	w.status = status
 	// A container may take long to start, and a command may live for a moment.
@@ -188,6 +191,7 @@ func (w *live) State() State {
 	s.Ends = w.own != nil && w.applied == Nothing && !s.Ended
 	s.FiltersBefore = w.filters
 	s.WouldDeny, s.Joined, s.Denied = w.would, w.joined, w.denied
+	s.WouldRefuse, s.Unsure = w.refused, w.unsure
 	s.Probes = w.probing.texts()
 	s.Phase = w.phase()
 	if w.applied != Nothing {
