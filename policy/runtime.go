@@ -11,24 +11,26 @@ type runtimeNeeds struct {
 	name, version string
 	calls         string // of every container
 	privs         string // besides, without no_new_privs: it loads the filter earlier
+	waits         string // besides, without no_new_privs, where it is created and then told to start
 }
 
 // runtimes were measured under strace; a test does so again where they are.
 var runtimes = []runtimeNeeds{
 	{"runc", "1.1.5",
 		"close epoll_ctl execve fstatfs futex getdents64 getpid openat rt_sigreturn write",
-		"capget capset chdir faccessat2 fchown fcntl fstat getcwd getppid newfstatat prctl read setgid setgroups setuid"},
+		"capget capset chdir faccessat2 fchown fcntl fstat getcwd getppid newfstatat prctl read setgid setgroups setuid",
+		""},
 	{"crun", "1.8.1",
 		"close execve",
-		"capset prctl rt_sigaction rt_sigprocmask setresgid setresuid write"},
+		"capset prctl rt_sigaction rt_sigprocmask setresgid setresuid write",
+		"pselect6 read"},
 }
 
 // runtimeMargin is what other versions, other kernels and the Go runtime inside
-// runc may call there, and crun that waits to be told to start (pselect6), as
-// Podman has it do.
+// runc may call there.
 const runtimeMargin = "brk clock_gettime clone close_range dup3 epoll_create1 epoll_pwait execveat exit " +
 	"exit_group faccessat fchdir getegid geteuid getgid getrandom gettid getuid lseek madvise mmap mprotect " +
-	"munmap nanosleep openat2 pipe2 pselect6 readlinkat restart_syscall rseq sched_getaffinity sched_yield " +
+	"munmap nanosleep openat2 pipe2 readlinkat restart_syscall rseq sched_getaffinity sched_yield " +
 	"set_robust_list sigaltstack statfs statx tgkill umask"
 
 // RuntimeCalls returns, for the native ABI, what runc and crun call after they
@@ -37,7 +39,7 @@ const runtimeMargin = "brk clock_gettime clone close_range dup3 epoll_create1 ep
 func RuntimeCalls() Set {
 	names := strings.Fields(runtimeMargin)
 	for _, r := range runtimes {
-		names = append(names, strings.Fields(r.calls+" "+r.privs)...)
+		names = append(names, strings.Fields(r.calls+" "+r.privs+" "+r.waits)...)
 	}
 	return namedHere(names...)
 }

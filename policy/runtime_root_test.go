@@ -23,6 +23,7 @@ func TestRuntimesNeedWhatTheTableSays(t *testing.T) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.Skip("needs strace")
 	}
+	root := rootWithNone(t)
 	for _, runtime := range []string{"runc", "crun"} {
 		out, err := exec.Command(runtime, "--version").Output()
 		if err != nil {
@@ -32,64 +33,112 @@ func TestRuntimesNeedWhatTheTableSays(t *testing.T) {
 		version := regexp.MustCompile(`[0-9]+\.[0-9]+(\.[0-9]+)?`).FindString(string(out))
 		for _, noNewPrivs := range []bool{true, false} {
 			for _, uid := range []int{0, 1000} {
-				t.Run(fmt.Sprintf("%s %s nnp=%v uid=%d", runtime, version, noNewPrivs, uid), func(t *testing.T) {
-					seen := afterFilter(t, straceStart(t, runtime, noNewPrivs, uid))
-					if !slices.Contains(seen, "execve") {
-						t.Fatalf("it starts nothing: %q", seen)
-					}
-					known := RuntimeCalls()
-					for _, r := range runtimes {
-						if r.name == runtime && r.version == version && noNewPrivs {
-							known = namedHere(strings.Fields(r.calls)...)
-						} else if r.name == runtime && r.version == version {
-							known = namedHere(strings.Fields(r.calls + " " + r.privs)...)
+				for _, twice := range []bool{false, true} {
+					t.Run(fmt.Sprintf("%s %s nnp=%v uid=%d create+start=%v", runtime, version, noNewPrivs, uid, twice), func(t *testing.T) {
+						seen := afterFilter(t, straceStart(t, runtime, root, noNewPrivs, uid, twice))
+						if !slices.Contains(seen, "execve") {
+							t.Fatalf("it starts nothing: %q", seen)
 						}
-					}
-					if more := namedHere(seen...).Minus(known); more.Len() > 0 {
-						t.Errorf("the table lacks %s", more)
-					}
-				})
+						known := tableHas(runtime, version, noNewPrivs, twice)
+						if more := namedHere(seen...).Minus(known); more.Len() > 0 {
+							t.Errorf("the table lacks %s", more)
+						}
+					})
+				}
 			}
 		}
 	}
 }
 
-// straceStart starts a container under strace and returns the log's path.
-func straceStart(t *testing.T, runtime string, noNewPrivs bool, uid int) string {
-	t.Helper()
-	dir := t.TempDir()
-	root := filepath.Join(dir, "rootfs")
-	if err := os.Mkdir(root, 0o755); err != nil {
-		t.Fatal(err)
+// tableHas is what the table says of a version, or all of it about one that is not
+// in it.
+func tableHas(runtime, version string, noNewPrivs, twice bool) Set {
+	for _, r := range runtimes {
+		if r.name != runtime || r.version != version {
+			continue
+		}
+		calls := r.calls
+		if !noNewPrivs {
+			calls += " " + r.privs
+		}
+		if !noNewPrivs && twice {
+			calls += " " + r.waits
+		}
+		return namedHere(strings.Fields(calls)...)
 	}
-	source := filepath.Join(dir, "none.c")
+	return RuntimeCalls()
+}
+
+// rootWithNone makes the files of a container: a program that does nothing.
+func rootWithNone(t *testing.T) (root string) {
+	t.Helper()
+	root = t.TempDir()
+	source := filepath.Join(t.TempDir(), "none.c")
 	if err := os.WriteFile(source, []byte("int main(void) { return 0; }\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("gcc", "-static", "-o", filepath.Join(root, "none"), source).CombinedOutput(); err != nil {
-		t.Fatalf("build program: %v: %s", err, out)
-	}
-	config := bundleConfig(t, runtime, dir, noNewPrivs, uid)
+	combined(t, exec.Command("gcc", "-static", "-o", filepath.Join(root, "none"), source))
+	return root
+}
+
+// straceStart starts a container under strace, in one go or by create and start,
+// and returns the log's path.
+func straceStart(t *testing.T, runtime, root string, noNewPrivs bool, uid int, twice bool) string {
+	t.Helper()
+	dir := t.TempDir()
+	config := bundleConfig(t, runtime, dir, root, noNewPrivs, uid)
 	if err := os.WriteFile(filepath.Join(dir, "config.json"), config, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	log := filepath.Join(dir, "strace.log")
 	name := fmt.Sprintf("speaker-policy-%d", time.Now().UnixNano())
-	args := []string{"strace", "-f", "-qq", "-o", log, runtime, "--root", filepath.Join(dir, "state"), "run", "--bundle", dir, name}
-	if _, err := os.Stat("/sys/fs/cgroup/unified"); err == nil && runtime == "crun" {
-		// It refuses to run where v1 and v2 are side by side.
-		args = append([]string{"unshare", "-m", "sh", "-c", `umount /sys/fs/cgroup/unified && exec "$@"`, "sh"}, args...)
+	command := func(args ...string) *exec.Cmd {
+		if _, err := os.Stat("/sys/fs/cgroup/unified"); err == nil && runtime == "crun" {
+			// It refuses to run where v1 and v2 are side by side.
+			args = append([]string{"unshare", "-m", "sh", "-c", `umount /sys/fs/cgroup/unified && exec "$@"`, "sh"}, args...)
+		}
+		return exec.Command(args[0], args[1:]...)
 	}
-	cmd := exec.Command(args[0], args[1:]...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("run container: %v: %s", err, out)
+	state := []string{runtime, "--root", filepath.Join(dir, "state")}
+	traced := slices.Concat([]string{"strace", "-f", "-qq", "-o", log}, state)
+	if !twice {
+		combined(t, command(append(traced, "run", "--bundle", dir, name)...))
+		return log
+	}
+	t.Cleanup(func() { _ = command(append(state, "delete", "-f", name)...).Run() })
+	create := command(append(traced, "create", "--bundle", dir, name)...)
+	done := make(chan error, 1) // strace ends with the container
+	if err := create.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { done <- create.Wait() }()
+	for out := ""; !strings.Contains(out, `"created"`); time.Sleep(20 * time.Millisecond) {
+		raw, _ := command(append(state, "state", name)...).CombinedOutput()
+		out = string(raw)
+		select {
+		case err := <-done:
+			t.Fatalf("create container: %v: %s", err, out)
+		default:
+		}
+	}
+	combined(t, command(append(state, "start", name)...))
+	if err := <-done; err != nil {
+		t.Fatalf("run container: %v", err)
 	}
 	return log
 }
 
+// combined runs a command to its end.
+func combined(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v: %s", cmd, err, out)
+	}
+}
+
 // bundleConfig is the runtime's own, less what would need a terminal, with a
 // filter that denies next to nothing.
-func bundleConfig(t *testing.T, runtime, dir string, noNewPrivs bool, uid int) []byte {
+func bundleConfig(t *testing.T, runtime, dir, root string, noNewPrivs bool, uid int) []byte {
 	t.Helper()
 	spec := exec.Command(runtime, "spec")
 	spec.Dir = dir
@@ -104,6 +153,7 @@ func bundleConfig(t *testing.T, runtime, dir string, noNewPrivs bool, uid int) [
 	if err := json.Unmarshal(raw, &config); err != nil {
 		t.Fatal(err)
 	}
+	config["root"].(map[string]any)["path"] = root
 	process := config["process"].(map[string]any)
 	process["terminal"], process["noNewPrivileges"], process["args"] = false, noNewPrivs, []string{"/none"}
 	process["user"] = map[string]any{"uid": uid, "gid": uid, "additionalGids": []int{uid + 1}}

@@ -9,7 +9,7 @@ import (
 func TestRuntimeCallsHaveNames(t *testing.T) {
 	lists := []string{runtimeMargin}
 	for _, r := range runtimes {
-		lists = append(lists, r.calls, r.privs)
+		lists = append(lists, r.calls, r.privs, r.waits)
 	}
 	for _, list := range lists {
 		for _, name := range strings.Fields(list) {
@@ -18,7 +18,7 @@ func TestRuntimeCallsHaveNames(t *testing.T) {
 			}
 		}
 	}
-	for _, c := range []string{"execve", "capset", "setresuid", "rseq"} {
+	for _, c := range []string{"execve", "capset", "setresuid", "rseq", "pselect6"} {
 		if !RuntimeCalls().Has(call(c)) {
 			t.Errorf("%s is missing", c)
 		}
