@@ -97,7 +97,7 @@ func commands(stdout, stderr io.Writer) *cobra.Command {
 	root.AddCommand(demoCommand(s), watchCommand(s), runCommand(s), recordCommand(s), targetsCommand(s),
 		openCommand(s), showCommand(s), exportCommand(s), mergeCommand(s), diffCommand(s), reportCommand(s),
 		rehearseCommand(s), holdCommand(s), editCommand(s))
-	root.AddCommand(verifyCommand(s), inspectCommand(s), proveCommand(s))
+	root.AddCommand(verifyCommand(s), inspectCommand(s), proveCommand(s), checkCommand(s))
 	return root
 }
 

@@ -21,6 +21,16 @@ const (
 	Block              // applying is refused
 )
 
+// String is "ok", "note", "warning" or "blocks".
+func (l Level) String() string {
+	if int(l) >= len(levels) {
+		return fmt.Sprintf("level %d", uint8(l))
+	}
+	return levels[l]
+}
+
+var levels = [...]string{OK: "ok", Note: "note", Warn: "warning", Block: "blocks"}
+
 // Mode is what is about to be applied.
 type Mode uint8
 
