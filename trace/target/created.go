@@ -53,12 +53,13 @@ func (e *Engines) Created(ctx context.Context, tell func(Target), problem func(s
 				if err != nil {
 					return err
 				}
-				return hearStores(ctx, stores, ready, tell)
+				return hearStores(ctx, func() []store { return stores }, ready, tell)
 			})
 		}
 	}
-	// Podman without a service, and CRI-O.
-	hear("Podman", func(ready func()) error { return hearStores(ctx, defaultStores(), ready, tell) })
+	// Podman without a service, and CRI-O. The users' lists apart: a home may be slow.
+	hear("Podman", func(ready func()) error { return hearStores(ctx, defaultStores, ready, tell) })
+	hear("rootless Podman", func(ready func()) error { return hearStores(ctx, userStores, ready, tell) })
 	done := make(chan struct{})
 	go func() { heard.Wait(); close(done) }()
 	select {

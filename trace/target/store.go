@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -25,14 +27,17 @@ const (
 	storeRoot  = "/var/lib/containers/storage"
 	storeRun   = "/run/containers/storage" // of those that do not outlive the host's boot
 	storeEvery = 2 * time.Millisecond      // a look costs a microsecond for each list
+	findEvery  = time.Second
 	maxStore   = 16 << 20
 )
 
-func defaultStores() []store {
-	var out []store
+func defaultStores() []store { return storesAt(storeRoot, storeRun) }
+
+// storesAt are the lists below an engine's two storage folders, for any driver.
+func storesAt(root, run string) (out []store) {
 	for _, driver := range []string{"overlay", "vfs", "btrfs"} {
-		out = append(out, storesIn(storeRoot, driver, "")...)
-		out = append(out, storesIn(storeRun, driver, "")...)
+		out = append(out, storesIn(root, driver, "")...)
+		out = append(out, storesIn(run, driver, "")...)
 	}
 	return out
 }
@@ -62,21 +67,24 @@ func (s store) version() version {
 	return v
 }
 
-// hearStores looks for containers that come into the lists.
-func hearStores(ctx context.Context, stores []store, ready func(), tell func(Target)) error {
-	last := make([]version, len(stores))
+// hearStores looks for containers that come into the lists. Which lists there are
+// is asked again each second: of one that is then new, what is older than the
+// listening is not told.
+func hearStores(ctx context.Context, find func() []store, ready func(), tell func(Target)) error {
+	began := time.Now()
+	last := map[store]version{}
 	seen := map[string]bool{}
-	look := func(report func(Target)) {
-		for i, s := range stores {
+	look := func(stores []store, report func(Target)) {
+		for _, s := range stores {
 			v := s.version()
-			if v == last[i] {
+			if v == last[s] {
 				continue
 			}
 			list, err := s.read()
 			if err != nil {
 				continue // half replaced: it is read when it has changed again, or at the next look
 			}
-			last[i] = v
+			last[s] = v
 			for _, t := range list {
 				if !seen[t.ID] {
 					seen[t.ID] = true
@@ -85,23 +93,35 @@ func hearStores(ctx context.Context, stores []store, ready func(), tell func(Tar
 			}
 		}
 	}
-	look(func(Target) {})
+	stores := find()
+	look(stores, func(Target) {})
 	ready()
-	tick := time.NewTicker(storeEvery)
+	tick, again := time.NewTicker(storeEvery), time.NewTicker(findEvery)
 	defer tick.Stop()
+	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			look(tell)
+			look(stores, tell)
+		case <-again.C:
+			now := find()
+			added := slices.DeleteFunc(slices.Clone(now), func(s store) bool { return slices.Contains(stores, s) })
+			look(added, func(t Target) {
+				if t.Created.After(began) {
+					tell(t)
+				}
+			})
+			stores = now
 		}
 	}
 }
 
 // read reads a list; one that is not there is empty.
 func (s store) read() ([]Target, error) {
-	f, err := os.Open(s.path)
+	// It may be a user's, who may have put anything there.
+	f, err := os.OpenFile(s.path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -109,6 +129,9 @@ func (s store) read() ([]Target, error) {
 		return nil, err
 	}
 	defer f.Close()
+	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no file", s.path)
+	}
 	b, err := io.ReadAll(io.LimitReader(f, maxStore))
 	if err != nil {
 		return nil, err

@@ -2,10 +2,12 @@ package target
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -66,7 +68,7 @@ func TestHearStores(t *testing.T) {
 	told, ready, done := make(chan string, 10), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		hearStores(ctx, s, func() { close(ready) }, func(t Target) { told <- t.Name })
+		hearStores(ctx, func() []store { return s }, func() { close(ready) }, func(t Target) { told <- t.Name })
 	}()
 	<-ready
 	for i, name := range []string{"a", "b"} {
@@ -84,5 +86,19 @@ func TestHearStores(t *testing.T) {
 	<-done
 	if len(told) > 0 {
 		t.Errorf("told of %q too", <-told)
+	}
+}
+
+// What a user may have put where a list is expected is not waited for.
+func TestStoreIsNoFile(t *testing.T) {
+	dir := t.TempDir()
+	pipe, link := filepath.Join(dir, "pipe"), filepath.Join(dir, "link")
+	if err := errors.Join(syscall.Mkfifo(pipe, 0o600), os.Symlink("/etc/passwd", link)); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{pipe, link, dir, "/dev/zero"} {
+		if list, err := (store{path: path}).read(); err == nil {
+			t.Errorf("%s was read: %v", path, list)
+		}
 	}
 }
