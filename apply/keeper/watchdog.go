@@ -80,6 +80,7 @@ type deaths struct {
 	over    bool
 	done    chan struct{} // closed when nothing is watched any more
 	procs   map[int]*watched
+	ends    *ends // of processes; nil where the kernel remembers
 }
 
 type watched struct {
@@ -90,7 +91,7 @@ type watched struct {
 
 // watchDeaths begins to watch. Locked by the caller.
 func (h *hold) watchDeaths() {
-	d := &deaths{crossed: h.since, done: make(chan struct{}), procs: map[int]*watched{}}
+	d := &deaths{crossed: h.since, done: make(chan struct{}), procs: map[int]*watched{}, ends: hearEnds()}
 	h.dying = d
 	go d.run(h)
 }
@@ -169,12 +170,17 @@ func (d *deaths) wait() (whys []string) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	ours := func(pid int) bool { return d.procs[pid] != nil }
+	d.ends.take(ours)
 	for i, f := range fds {
 		if f.Revents == 0 {
 			continue
 		}
 		w := d.procs[pids[i]]
 		status, known := exitOf(w.fd, pids[i])
+		if !known {
+			status, known = d.ends.of(pids[i], ours)
+		}
 		if why := w.died(status, known); why != "" {
 			whys = append(whys, fmt.Sprintf("process %d (%s) %s", pids[i], w.comm, why))
 		}
@@ -193,6 +199,7 @@ func (d *deaths) close() {
 		unix.Close(w.fd)
 	}
 	clear(d.procs)
+	d.ends.close()
 }
 
 // died says how a process ended, if that tells against the crossing: by a signal
