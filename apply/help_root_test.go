@@ -141,9 +141,18 @@ func (s *server) load() (stop func() uint64) {
 }
 
 func within(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second*patience())
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// patience is how much longer things may take than on a machine of today.
+// SPEAKER_TEST_SLOW says that this one is emulated.
+func patience() time.Duration {
+	if os.Getenv("SPEAKER_TEST_SLOW") != "" {
+		return 8
+	}
+	return 1
 }
 
 // ownHolds gives the test a folder of its own for keepers.
