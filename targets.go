@@ -15,7 +15,10 @@ import (
 
 func targetsCommand(s *settings) *cobra.Command {
 	var asJSON bool
-	c := &cobra.Command{Use: "targets", Short: "list what can be watched", Args: oneOrNone,
+	c := &cobra.Command{Use: "targets", Short: "list what can be watched",
+		Long: `Lists what can be watched, and what confines it already. An engine that does not
+answer within two seconds is named, and what it has stopped is left out; what runs is
+found without it, by its cgroup, if only with its id.`, Args: oneOrNone,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			items, problems := bench.New(s.options()).Targets(cmd.Context())
 			if asJSON {
