@@ -5,8 +5,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -59,6 +61,7 @@ type Question struct {
 	Comm    string
 	Args    [6]uint64 // of that call
 	Text    string    // its path, where that could be read
+	Modules []string  // the files that it came through, innermost first: a guess; hostile bytes, too
 	Waiting int       // threads
 	Count   uint64    // of calls
 	Until   time.Time // is the time over then
@@ -79,7 +82,11 @@ func (q Question) String() string {
 	if q.Allowed {
 		left = "not answered in time: allowed until it is"
 	}
-	return fmt.Sprintf("%s by %s (%s, pid %d), calls: %d, threads that wait: %d, %s", what, q.Image, q.Comm, q.Pid, q.Count, q.Waiting, left)
+	by := ""
+	if len(q.Modules) > 0 {
+		by = ", by its stack through " + strings.Join(q.Modules, " < ") + " (a guess)"
+	}
+	return fmt.Sprintf("%s by %s (%s, pid %d), calls: %d, threads that wait: %d, %s%s", what, q.Image, q.Comm, q.Pid, q.Count, q.Waiting, left, by)
 }
 
 // Verdict answers a question.
@@ -136,7 +143,7 @@ func (h *hold) put(n *notification, from *listener, c policy.Call, o owner) (wai
 		h.questions[k] = q
 		id := q.ID
 		time.AfterFunc(h.ask.Limit, func() { h.lapse(id) })
-		go h.readText(id, waiting{from, n.ID}, int(n.Tid), c, n.Args)
+		go h.lookAt(id, waiting{from, n.ID}, *n, c)
 	}
 	q.Count++
 	if q.Lapsed || len(q.calls) >= maxWaiting {
@@ -274,28 +281,44 @@ var pathArg = map[string]int{"open": 0, "creat": 0, "mkdir": 0, "rmdir": 0, "unl
 // maxText bounds what is read of a path.
 const maxText = 256
 
-// readText reads the path that a question is about. The target may make that take
-// for ever; so one at a time does, and nobody waits for it.
-func (h *hold) readText(id int, w waiting, tid int, c policy.Call, args [6]uint64) {
-	at, ok := pathArg[c.String()]
-	if !ok || !h.reading.CompareAndSwap(false, true) {
+// lookAt reads of a caller what is shown of it: the path that the question is about, and
+// the modules that it came through. The target may make that take for ever; so one at a
+// time does, and nobody waits for it.
+func (h *hold) lookAt(id int, caller waiting, n notification, c policy.Call) {
+	if !h.reading.CompareAndSwap(false, true) {
 		return
 	}
 	defer h.reading.Store(false)
-	f, err := os.Open(fmt.Sprintf("/proc/%d/mem", tid))
+	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", n.Tid))
 	if err != nil {
 		return
 	}
-	defer f.Close()
-	b := make([]byte, maxText)
-	// Up to the end of the page: what lies behind may not be there.
-	n, _ := f.ReadAt(b[:min(maxText, 4096-int(args[at]%4096))], int64(args[at]))
-	b, _, _ = bytes.Cut(b[:n], []byte{0})
+	defer mem.Close()
+	if at, ok := pathArg[c.String()]; ok {
+		text := textAt(mem, n.Args[at])
+		h.found(id, caller, func(q *question) { q.Text = text })
+	}
+	modules := modulesOf(int(n.Tid), c.ABI, n.IP, mem)
+	h.found(id, caller, func(q *question) { q.Modules = modules })
+}
+
+// found takes over what was found of a caller, unless its number was another one's by
+// then.
+func (h *hold) found(id int, caller waiting, take func(*question)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, q := h.find(id); q != nil && w.valid() { // else tid was another one's
-		q.Text = string(b)
+	if _, q := h.find(id); q != nil && caller.valid() {
+		take(q)
 	}
+}
+
+// textAt reads a text from a process, up to the end of its page: what lies behind may
+// not be there.
+func textAt(mem io.ReaderAt, at uint64) string {
+	b := make([]byte, maxText)
+	n, _ := mem.ReadAt(b[:min(maxText, 4096-int(at%4096))], int64(at))
+	b, _, _ = bytes.Cut(b[:n], []byte{0})
+	return string(b)
 }
 
 // errnoOf is the error of a denial: chosen, or the policy's. Locked by the caller.
