@@ -269,7 +269,7 @@ func TestReadOnly(t *testing.T) {
 		"reload": func() error { _, err := w.Reload(); return err },
 		"cross":  cross(w),
 		"keep":   w.KeepHold,
-		"ask":    func() error { return w.AskSplit(0) },
+		"ask":    func() error { return w.AskSplit(0, apply.Asking{}) },
 		"guard":  func() error { return w.Guard(false) },
 		"undo":   w.UndoHold,
 		"run":    func() error { _, err := b.Watch(ctx, "run", true); return err },

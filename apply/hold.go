@@ -54,8 +54,11 @@ const (
 	DenyGood  = keeper.DenyGood
 )
 
-// AskWithin is how long a question waits.
-const AskWithin = keeper.AskWithin
+// AskWithin is how long a question waits, and MaxAsk how long it may.
+const (
+	AskWithin = keeper.AskWithin
+	MaxAsk    = keeper.MaxAsk
+)
 
 // HoldInfo is a hold that was found.
 type HoldInfo struct {

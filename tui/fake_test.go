@@ -254,13 +254,21 @@ func (w *fakeWork) KeepHold() error {
 	return w.note("keep")
 }
 
-func (w *fakeWork) AskSplit(within time.Duration) error {
+func (w *fakeWork) AskSplit(within time.Duration, a apply.Asking) error {
 	w.set(func(s *bench.State) { s.Applied = bench.HoldAsk })
-	return w.note(fmt.Sprintf("ask %v", within))
+	return w.note(fmt.Sprintf("ask %v %v %v", within, a.Limit, a.Allow))
 }
 
-func (w *fakeWork) Answer(q apply.Question, v apply.Verdict) error {
-	return w.note(fmt.Sprintf("answer %d %s", q.ID, v))
+func (w *fakeWork) Answer(q apply.Question, v apply.Verdict, errno int32) error {
+	text := fmt.Sprintf("answer %d %s", q.ID, v)
+	if errno != 0 {
+		text += fmt.Sprint(" ", errno)
+	}
+	return w.note(text)
+}
+
+func (w *fakeWork) Rule(r apply.Rule, forget bool) error {
+	return w.note(fmt.Sprintf("rule %+v %v", r, forget))
 }
 
 func (w *fakeWork) Guard(on bool) error { return w.note(fmt.Sprintf("watchdog %v", on)) }

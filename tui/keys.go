@@ -61,6 +61,7 @@ const (
 	actCross
 	actAsk
 	actQuestion
+	actRule
 	actKeepHold
 	actUndoHold
 	actGuard
@@ -182,6 +183,7 @@ func keymap() []binding {
 		{actCross, []string{"c"}, inBench, groupTest, "cross", "cross the split: removed calls are denied, to be kept (K) within a minute (z undoes it)", true},
 		{actAsk, []string{"C"}, inBench, groupTest, "ask", "cross the split, but that each removed call waits for your answer, to be kept (K), too", true},
 		{actQuestion, []string{"Q"}, inBench, groupTest, "question", "show the question that waits", true},
+		{actRule, []string{"T"}, inBench, groupTest, "", "allow or deny a single call of a hold, in all processes or in one", true},
 		{actKeepHold, []string{"K"}, inBench, groupTest, "keep", "keep what was crossed: without it the keeper undoes it when its time is over", true},
 		{actUndoHold, []string{"z"}, inBench, groupTest, "undo", "undo the hold: removed calls are allowed again", true},
 		{actGuard, []string{"B"}, inBench, groupTest, "", "switch the watchdog: the keeper undoes a hold by itself on a storm of denials or a death", true},

@@ -3,6 +3,7 @@ package tui
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -45,7 +46,15 @@ func patienceOf(q apply.Question, now time.Time) string {
 	if q.Lapsed {
 		return "not answered in time: denied, and nothing waits"
 	}
-	return fmt.Sprintf("%s, denied in %.0f s", plural(q.Waiting, "thread")+" waiting", math.Ceil(max(0, q.Until.Sub(now).Seconds())))
+	return fmt.Sprintf("%s, %s in %.0f s", plural(q.Waiting, "thread")+" waiting", otherwise(q), math.Ceil(max(0, q.Until.Sub(now).Seconds())))
+}
+
+// otherwise is what becomes of a question that nobody answers.
+func otherwise(q apply.Question) string {
+	if q.Otherwise {
+		return "allowed"
+	}
+	return "denied"
 }
 
 // askQuestions shows a new question by itself, keeps the one on screen fresh, and
@@ -85,6 +94,12 @@ func (b *questionBox) key(name, _ string) answer {
 		v, said = apply.DenyOnce, "denied this time"
 	case "n":
 		v, said = apply.DenyGood, "denied from now on, without a question"
+	case "e":
+		q := b.q
+		return answer{close: true, then: func(m *model) tea.Cmd {
+			m.open(denyForm(q), false)
+			return nil
+		}}
 	case "esc", "q":
 		return answer{close: true}
 	default:
@@ -93,7 +108,7 @@ func (b *questionBox) key(name, _ string) answer {
 	}
 	work, q := b.work, b.q
 	return answer{close: true, then: func(m *model) tea.Cmd {
-		return m.aside("answer", q.Call.String()+" is "+said, func() error { return work.Answer(q, v) })
+		return m.aside("answer", q.Call.String()+" is "+said, func() error { return work.Answer(q, v, 0) })
 	}}
 }
 
@@ -103,14 +118,20 @@ func (b *questionBox) draw(d *draw, w, h int) (string, []string, string) {
 	if q.Text != "" {
 		what = fmt.Sprintf("%q", q.Text)
 	}
-	lines := d.fold([]line{
+	head := []line{
 		say(strong, "%s wants %s: %s", q.Comm, q.Call, what),
 		say(plainLine, "process %d, program %s, asked %s", q.Pid, q.Image, plural(int(q.Count), "time")),
+	}
+	if len(q.Modules) > 0 {
+		head = append(head, say(dimLine, "by its stack it came through %s (a guess)", strings.Join(q.Modules, " < ")))
+	}
+	lines := d.fold(append(head,
 		say(warn, "%s", patienceOf(q, b.at)),
 		say(plainLine, "o  allow it this time"),
 		say(plainLine, "a  allow it from now on (an edit of the run set)"),
 		say(plainLine, "d  deny it this time"),
 		say(plainLine, "n  deny it from now on, without a question"),
-	}, w)
-	return "Allow " + q.Call.String() + "?", d.window(lines, &b.scroll, w, max(1, h)), d.dim.Render(short("o a d n, esc leaves it to the keeper", w, d.dots))
+		say(plainLine, "e  deny it with another error"),
+	), w)
+	return "Allow " + q.Call.String() + "?", d.window(lines, &b.scroll, w, max(1, h)), d.dim.Render(short("o a d n e, esc leaves it to the keeper", w, d.dots))
 }

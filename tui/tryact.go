@@ -66,12 +66,13 @@ func (m *model) doTry(a action) tea.Cmd {
 		}
 		return tea.Batch(m.commit(), m.quick("dry run", ok, func() error { return w.DryRun(!s.DryRun) }))
 	case actAsk:
-		m.open(&confirm{title: "Cross the split, and ask?", yes: "Ask about removed calls", then: func(m *model) tea.Cmd {
-			return m.quick("cross the split", fmt.Sprintf("removed calls are asked about; K keeps it, else it is undone in %.0f s", keepWithin.Seconds()),
-				func() error { return w.AskSplit(keepWithin) })
-		}, lines: append([]line{say(plainLine, "A removed call then waits for your answer, %.0f s at most. What nobody answers by then is denied, and no more of the same wait. z undoes it.", apply.AskWithin.Seconds()),
-			say(warn, "Unless you keep it (K) within %.0f s, the keeper undoes it by itself, even if this line drops.", keepWithin.Seconds())},
-			foretellHeld(m.snap, true)...)}, false)
+		m.open(askForm(), false)
+	case actRule:
+		if s.Hold == nil {
+			m.say(warn, "nothing is held: H boots it under the two-phase filter")
+			return nil
+		}
+		m.open(m.ruleForm(), false)
 	case actQuestion:
 		if q := open(m.snap); len(q) > 0 {
 			m.open(&questionBox{work: m.work, q: q[0], at: m.snap.at}, false)

@@ -67,6 +67,8 @@ type Question struct {
 	Until   time.Time // is the time over then
 	Lapsed  bool      // it is over
 	Allowed bool      // and the call is allowed since, not denied
+	// Otherwise says that it will be, should nobody answer.
+	Otherwise bool
 }
 
 // String tells what is asked, in a line of hostile bytes.
@@ -138,7 +140,7 @@ func (h *hold) put(n *notification, from *listener, c policy.Call, o owner) (wai
 			return false, false
 		}
 		h.asked++
-		q = &question{Question: Question{ID: h.asked, Call: c, Image: image, Pid: o.pid, Comm: o.comm, Args: n.Args, Until: time.Now().Add(h.ask.Limit)},
+		q = &question{Question: Question{ID: h.asked, Call: c, Image: image, Pid: o.pid, Comm: o.comm, Args: n.Args, Until: time.Now().Add(h.ask.Limit), Otherwise: h.ask.Allow},
 			otherwise: h.ask}
 		h.questions[k] = q
 		id := q.ID

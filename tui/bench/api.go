@@ -156,8 +156,11 @@ type Work interface {
 	KeepHold() error
 	// AskSplit is CrossSplit, but that the removed calls wait for an answer:
 	// State.Hold.Asked. What Answer allows from now on becomes an edit.
-	AskSplit(within time.Duration) error
-	Answer(q apply.Question, v apply.Verdict) error
+	AskSplit(within time.Duration, a apply.Asking) error
+	Answer(q apply.Question, v apply.Verdict, errno int32) error // errno of a denial; 0: the policy's
+	// Rule allows or denies one call of a hold, in all processes or in one, or with
+	// forget takes that back.
+	Rule(r apply.Rule, forget bool) error
 	// Guard switches the keeper's watchdog, which undoes what goes badly.
 	Guard(on bool) error
 	UndoHold() error // removed calls are allowed again

@@ -83,18 +83,19 @@ func (w *fileWork) Preflight(context.Context, apply.Mode) []apply.Check {
 		Remedy: "watch the container itself", Level: apply.Block}}
 }
 
-func (w *fileWork) Hold(context.Context, bool) (Work, error)   { return nil, ErrFile }
-func (w *fileWork) CrossSplit(time.Duration) error             { return ErrFile }
-func (w *fileWork) KeepHold() error                            { return ErrFile }
-func (w *fileWork) AskSplit(time.Duration) error               { return ErrFile }
-func (w *fileWork) Answer(apply.Question, apply.Verdict) error { return ErrFile }
-func (w *fileWork) Guard(bool) error                           { return ErrFile }
-func (w *fileWork) UndoHold() error                            { return ErrFile }
-func (w *fileWork) Seal(context.Context) (apply.Proof, error)  { return apply.Proof{}, ErrFile }
-func (w *fileWork) Prove(context.Context) (apply.Proof, error) { return apply.Proof{}, ErrFile }
-func (w *fileWork) Reload() (string, error)                    { return "", ErrFile }
-func (w *fileWork) WatchAgain(context.Context) (Work, error)   { return nil, ErrFile }
-func (w *fileWork) Reboot(context.Context) (Work, error)       { return nil, ErrFile }
+func (w *fileWork) Hold(context.Context, bool) (Work, error)          { return nil, ErrFile }
+func (w *fileWork) CrossSplit(time.Duration) error                    { return ErrFile }
+func (w *fileWork) KeepHold() error                                   { return ErrFile }
+func (w *fileWork) AskSplit(time.Duration, apply.Asking) error        { return ErrFile }
+func (w *fileWork) Rule(apply.Rule, bool) error                       { return ErrFile }
+func (w *fileWork) Answer(apply.Question, apply.Verdict, int32) error { return ErrFile }
+func (w *fileWork) Guard(bool) error                                  { return ErrFile }
+func (w *fileWork) UndoHold() error                                   { return ErrFile }
+func (w *fileWork) Seal(context.Context) (apply.Proof, error)         { return apply.Proof{}, ErrFile }
+func (w *fileWork) Prove(context.Context) (apply.Proof, error)        { return apply.Proof{}, ErrFile }
+func (w *fileWork) Reload() (string, error)                           { return "", ErrFile }
+func (w *fileWork) WatchAgain(context.Context) (Work, error)          { return nil, ErrFile }
+func (w *fileWork) Reboot(context.Context) (Work, error)              { return nil, ErrFile }
 func (w *fileWork) Inject(context.Context) (apply.Report, apply.Proof, error) {
 	return apply.Report{}, apply.Proof{}, ErrFile
 }

@@ -132,8 +132,8 @@ func (w *live) CrossSplit(within time.Duration) error {
 }
 
 // AskSplit implements Work.
-func (w *live) AskSplit(within time.Duration) error {
-	return w.cross("ask", HoldAsk, func(h *apply.Hold) error { return h.AskFor(within, apply.Asking{}) }, "removed calls are asked about now")
+func (w *live) AskSplit(within time.Duration, a apply.Asking) error {
+	return w.cross("ask", HoldAsk, func(h *apply.Hold) error { return h.AskFor(within, a) }, "removed calls are asked about now")
 }
 
 // cross crosses the split of a hold.
@@ -152,14 +152,23 @@ func (w *live) KeepHold() error {
 }
 
 // Answer implements Work.
-func (w *live) Answer(q apply.Question, v apply.Verdict) error {
+func (w *live) Answer(q apply.Question, v apply.Verdict, errno int32) error {
 	said := fmt.Sprintf("%s by %s: %s", q.Call, q.Image, v)
-	err := w.tellHold("answer", func(h *apply.Hold) error { return h.Answer(q.ID, v, 0) }, said)
+	err := w.tellHold("answer", func(h *apply.Hold) error { return h.Answer(q.ID, v, errno) }, said)
 	if err != nil || v != apply.AllowGood {
 		return err
 	}
 	return w.Edit(policy.Edit{Op: policy.OpAllow, Call: q.Call, Phase: policy.Run,
 		Note: fmt.Sprintf("allowed when %s (%s, pid %d) asked during the hold", q.Image, q.Comm, q.Pid)})
+}
+
+// Rule implements Work.
+func (w *live) Rule(r apply.Rule, forget bool) error {
+	said := r.String()
+	if forget {
+		said = fmt.Sprintf("what was said of %s is taken back", r.Call)
+	}
+	return w.tellHold("rule", func(h *apply.Hold) error { return h.Rule(r, forget) }, said)
 }
 
 // Guard implements Work.
