@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 			killAtStep()
 			os.Exit(InjectMain(os.Args[2:]))
 		case keeper.Word:
+			stepped()
 			os.Exit(KeeperMain(os.Args[2:]))
 		case LaunchWord:
 			os.Exit(LaunchMain(os.Args[2:]))
