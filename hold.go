@@ -1,10 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -20,9 +20,15 @@ func holdCommand(s *settings) *cobra.Command {
 	var within time.Duration
 	var x only
 	var asking apply.Asking
-	c := &cobra.Command{Use: "hold [NAME [status|deny|ask|keep|allow|watch|unwatch|seal|end|journal]]", Short: "list the holds in place, or switch one without a screen",
-		Long: `A hold outlives the workbench: its keeper answers for it.
+	var file string
+	c := &cobra.Command{Use: "hold [NAME [status|boot|deny|ask|keep|allow|exec|watch|unwatch|seal|leave|end|journal]]", Short: "list the holds in place, or switch one without a screen",
+		Long: `A hold outlives the workbench: its keeper answers for it. NAME is that of the hold,
+or of the container that is held.
 
+  boot    a container is started, or started again, by its engine, under the
+          two-phase filter of --session FILE: all of boot and run is allowed. Its
+          configuration stays as it is. What an engine cannot be told from here
+          (containerd's, a pod's) is waited for
   deny    removed calls are denied from now on; with --for 60s the keeper allows
           them again after that time, unless somebody keeps it by then
           with --call NAME, or --call NAME --pid N, that call alone is denied, in
@@ -33,6 +39,10 @@ func holdCommand(s *settings) *cobra.Command {
           from now on; --errno N denies with another error
   keep    what --for would undo stays
   allow   removed calls are allowed again
+  exec    boot|run|refuse: what becomes of who comes into a held container later
+          (docker exec, a health check), from its first call on. boot, as it is
+          at first: all of boot and run is allowed, whatever the target's mode;
+          run: the run filter; refuse: it does not start
   watch   PROBE..., the target has to answer these while removed calls are denied:
           three times without, a second apart, and the keeper undoes it; they are
           written as for --ready (tcp:80, http://:8080/health, health, cmd:COMMAND),
@@ -42,10 +52,12 @@ func holdCommand(s *settings) *cobra.Command {
           within 10 s of the crossing, or its probes fail
   seal    the run filter becomes permanent, is proved, and the keeper leaves;
           only with --yes, and not when the checks speak against it
+  leave   nobody who comes in is caught any more, and the container's next start
+          is without a filter; till then a restart by anybody is held again, in boot
   end     the keeper leaves, once its target is gone
   journal what the keeper did and why, for a week after its end, too`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 4 && args[1] == "answer" {
+			if len(args) == 4 && args[1] == "answer" || len(args) == 3 && args[1] == "exec" {
 				return nil
 			}
 			if len(args) > 2 && args[1] != "watch" {
@@ -63,17 +75,27 @@ func holdCommand(s *settings) *cobra.Command {
 			if cmd.Flags().Changed("for") && (args[1] != "deny" && args[1] != "ask" || within <= 0 || within > apply.MaxWithin) {
 				return usageError{fmt.Errorf("--for goes with deny or ask, and is a time up to %s: speaker hold NAME deny --for 60s", apply.MaxWithin)}
 			}
-			if args[1] == "watch" && len(args) > 2 {
-				return s.watchHold(cmd.Context(), args[0], args[2:])
-			}
-			if args[1] == "answer" {
+			switch args[1] {
+			case "watch":
+				if len(args) > 2 {
+					return s.watchHold(cmd.Context(), args[0], args[2:])
+				}
+			case "answer":
 				return s.answerHold(args, x)
+			case "exec":
+				return s.lateHold(cmd.Context(), args)
+			case "boot":
+				return s.bootHold(cmd, args[0], file)
+			}
+			if cmd.Flags().Changed("session") {
+				return usageError{errors.New("--session goes with boot: speaker hold TARGET boot --session FILE")}
 			}
 			if x.call != "" || x.pid != 0 {
 				return s.ruleHold(args[0], args[1], x)
 			}
 			return s.switchHold(cmd.Context(), args[0], args[1], within, asking, yes)
 		}}
+	c.Flags().StringVar(&file, "session", "", "the saved session whose policy holds (boot)")
 	c.Flags().BoolVar(&yes, "yes", false, "seal without a question")
 	c.Flags().StringVar(&x.call, "call", "", "deny or allow this call alone")
 	c.Flags().IntVar(&x.pid, "pid", 0, "and in this process alone")
@@ -93,10 +115,13 @@ func (s *settings) listHolds() error {
 		fmt.Fprintln(s.out, "no hold is in place")
 	}
 	for _, h := range holds {
-		fmt.Fprintf(s.out, "%-24s pid %-8d %s\n", printable(h.Name), h.Pid, standing(h))
+		fmt.Fprintf(s.out, "%-24s pid %-8d %s\n", called(h.Label, h.Name), h.Pid, standing(h))
 	}
 	return nil
 }
+
+// called is what people call a hold.
+func called(label, name string) string { return printable(cmp.Or(label, name)) }
 
 // standing says in a line what stands on a target, and whether anybody answers
 // for it.
@@ -118,13 +143,16 @@ func (s *settings) switchHold(ctx context.Context, name, verb string, within tim
 	switch verb {
 	case "status":
 	case "journal":
+		if h, err := bench.FindHold(name); err == nil {
+			name = h.Name
+		}
 		return s.journal(name)
-	case "deny", "ask", "keep", "allow", "watch", "unwatch", "seal", "end":
+	case "deny", "ask", "keep", "allow", "watch", "unwatch", "seal", "leave", "end":
 		if s.readOnly {
 			return bench.ErrReadOnly
 		}
 	default:
-		return usageError{fmt.Errorf("hold cannot %q: status, deny, ask, answer, keep, allow, watch, unwatch, seal, end or journal", verb)}
+		return usageError{fmt.Errorf("hold cannot %q: status, boot, deny, ask, answer, keep, allow, exec, watch, unwatch, seal, leave, end or journal", verb)}
 	}
 	if verb == "seal" && !yes {
 		return hinted{fmt.Errorf("a seal is permanent: only the end of %s takes it away", name), fmt.Sprintf("when sure: speaker hold %s seal --yes", name)}
@@ -137,7 +165,7 @@ func (s *settings) switchHold(ctx context.Context, name, verb string, within tim
 		fmt.Fprintf(s.out, "%s: %s\n", printable(name), standing(h))
 		return nil
 	}
-	hold, err := apply.Attach(name)
+	hold, err := apply.Attach(h.Name)
 	if err != nil {
 		return err
 	}
@@ -152,13 +180,15 @@ func (s *settings) switchHold(ctx context.Context, name, verb string, within tim
 		err = hold.Allow()
 	case "watch", "unwatch":
 		err = hold.Guard(verb == "watch")
+	case "leave":
+		err = hold.Leave()
 	case "end":
 		if err = hold.End(); err == nil {
 			fmt.Fprintln(s.out, "ended")
 			return nil
 		}
 	case "seal":
-		return s.seal(ctx, name, hold)
+		return s.seal(ctx, h, hold)
 	}
 	if err != nil {
 		return err
@@ -167,15 +197,11 @@ func (s *settings) switchHold(ctx context.Context, name, verb string, within tim
 }
 
 func find(name string) (apply.HoldInfo, error) {
-	holds, err := apply.FindHolds()
-	if err != nil {
-		return apply.HoldInfo{}, err
+	h, err := bench.FindHold(name)
+	if errors.Is(err, bench.ErrNoHold) {
+		return h, hinted{fmt.Errorf("no hold %q is in place (its keeper leaves with its target)", name), "speaker hold lists them"}
 	}
-	i := slices.IndexFunc(holds, func(h apply.HoldInfo) bool { return h.Name == name })
-	if i < 0 {
-		return apply.HoldInfo{}, hinted{fmt.Errorf("no hold %q is in place (its keeper leaves with its target)", name), "speaker hold lists them"}
-	}
-	return holds[i], nil
+	return h, err
 }
 
 // status prints what a hold's keeper knows.
@@ -184,7 +210,10 @@ func (s *settings) status(h *apply.Hold) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "%s: %s since %s, %d notified, %d denied\n", printable(st.Name), st.Mode, st.Since.Format(time.TimeOnly), st.Notified, st.Denied)
+	fmt.Fprintf(s.out, "%s: %s since %s, %d notified, %d denied\n", called(st.Label, st.Name), st.Mode, st.Since.Format(time.TimeOnly), st.Notified, st.Denied)
+	if !st.Alive && st.Late != nil && st.Late.Catching {
+		fmt.Fprintf(s.out, "  it has ended; started again within %s of that, by whomever, it is held again\n", apply.AgainWithin)
+	}
 	if !st.Watchdog {
 		fmt.Fprintln(s.out, "  its watchdog is off")
 	}
@@ -198,7 +227,10 @@ func (s *settings) status(h *apply.Hold) error {
 		fmt.Fprintf(s.out, "  undone by its keeper: %s\n", printable(st.Why))
 	}
 	if left := time.Until(st.Until); !st.Until.IsZero() {
-		fmt.Fprintf(s.out, "  undone in %s, at %s, unless it is kept: speaker hold %s keep\n", max(left, 0).Round(time.Second), st.Until.Format(time.TimeOnly), printable(st.Name))
+		fmt.Fprintf(s.out, "  undone in %s, at %s, unless it is kept: speaker hold %s keep\n", max(left, 0).Round(time.Second), st.Until.Format(time.TimeOnly), called(st.Label, st.Name))
+	}
+	if st.Late != nil {
+		fmt.Fprintf(s.out, "  %s\n", printable(lateLine(st.Late)))
 	}
 	for _, r := range st.Rules {
 		fmt.Fprintf(s.out, "  %s, by hand\n", r)
@@ -228,17 +260,12 @@ func (s *settings) journal(name string) error {
 	return nil
 }
 
-// seal seals a hold by name, which is that of its target's cgroup.
-func (s *settings) seal(ctx context.Context, name string, h *apply.Hold) error {
-	own, err := target.Own(name)
+// seal seals a hold.
+func (s *settings) seal(ctx context.Context, i apply.HoldInfo, h *apply.Hold) error {
+	t, err := target.FromCgroup(i.Cgroup)
 	if err != nil {
-		return err
+		return fmt.Errorf("the cgroup of %s is not to be found: is its target gone? then: speaker hold %s end: %w", called(i.Label, i.Name), called(i.Label, i.Name), err)
 	}
-	own = slices.DeleteFunc(own, func(t target.Target) bool { return t.Name != name })
-	if len(own) != 1 {
-		return fmt.Errorf("the cgroup of %s is not to be found: is its target gone? then: speaker hold %s end", name, name)
-	}
-	t := own[0]
 	_, proof, err := h.Seal(ctx, t.Pids)
 	if err != nil {
 		return err

@@ -76,8 +76,9 @@ func (s *settings) answerHold(args []string, x only) error {
 }
 
 func (s *settings) attach(name string) (*apply.Hold, error) {
-	if _, err := find(name); err != nil {
+	h, err := find(name)
+	if err != nil {
 		return nil, err
 	}
-	return apply.Attach(name)
+	return apply.Attach(h.Name)
 }

@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"speaker/apply/keeper"
 	"speaker/policy"
@@ -53,6 +54,22 @@ const (
 
 // LateStatus is what a keeper knows of those who came in.
 type LateStatus = keeper.LateStatus
+
+// Without leaves those out of a target's processes that came in later, and what they
+// started: they have another filter. l may be nil.
+func Without(l *LateStatus, pids func() ([]int, error)) func() ([]int, error) {
+	if l == nil || len(l.Pids) == 0 {
+		return pids
+	}
+	came := func(pid int) bool { return slices.Contains(l.Pids, pid) }
+	return func() ([]int, error) {
+		list, err := pids()
+		return slices.DeleteFunc(list, func(pid int) bool { return slices.ContainsFunc(keeper.Line(pid), came) }), err
+	}
+}
+
+// AgainWithin is how long a keeper waits for a container that has ended to be started again.
+const AgainWithin = keeper.AgainWithin
 
 // ErrNobodyComes is the answer of Late and Leave for a target into which nobody comes.
 var ErrNobodyComes = keeper.ErrNobodyComes

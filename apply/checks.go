@@ -46,7 +46,7 @@ var checks = []check{
 		why: "filters stack and the strictest answer wins", remedy: "none needed: what they deny stays denied"},
 	{id: "foreseen", title: "what the filters together will answer", modes: running, look: lookForeseen,
 		why: "the proof would fail, after a step that cannot be taken back", remedy: "start the target without that filter"},
-	{id: "nnp", title: "no_new_privs", modes: running, look: lookNoNewPrivs,
+	{id: "nnp", title: "no_new_privs", look: lookNoNewPrivs,
 		why: "the kernel asks for it when a process without CAP_SYS_ADMIN loads a filter; setuid programs then lose their power there, for good", remedy: "none needed unless the target runs su, sudo, ping or the like"},
 }
 

@@ -142,7 +142,11 @@ func configOf(name string, p policy.Policy) (keeper.Config, error) {
 	if err != nil {
 		return c, err
 	}
-	c.Insns, c.NarrowInsns = start.Insns, narrow.Insns
+	later, err := policy.Compile(p.LateSpec())
+	if err != nil {
+		return c, err
+	}
+	c.Insns, c.LateBootInsns, c.NarrowInsns = start.Insns, later.Insns, narrow.Insns
 	if c.Start, err = json.Marshal(p.StartSpec()); err == nil {
 		c.Narrow, err = json.Marshal(p.NarrowSpec())
 	}

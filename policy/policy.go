@@ -148,6 +148,15 @@ func (p Policy) StartSpec() Spec {
 	return s
 }
 
+// LateSpec is StartSpec for processes that come into a target later (Exec): what such
+// ones were seen to call is let through by the supervisor, too, whether the phase is
+// included or not.
+func (p Policy) LateSpec() Spec {
+	s := p.StartSpec()
+	s.Notify = s.Notify.Union(p.groups[Exec].Minus(s.Allow))
+	return s
+}
+
 // WideSpec is the filter of a container that is never narrowed.
 func (p Policy) WideSpec() Spec { return p.spec(Boot, p.wide) }
 

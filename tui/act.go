@@ -87,7 +87,7 @@ func (m *model) doBench(a action) tea.Cmd {
 	case actAccept, actSplitLeft, actSplitRight, actStopLeft, actStopRight, actZoomIn, actZoomOut,
 		actFineLeft, actFineRight, actMarker, actNextMark, actPrevMark, actSplitHere, actUndoSplit, actRedoSplit, actPin, actSplitCost:
 		return m.doSplit(a)
-	case actDryRun, actPreflight, actHold, actAutoHold, actCross, actAsk, actQuestion, actRule, actKeepHold, actUndoHold, actGuard, actSeal, actInject, actProve, actReload:
+	case actDryRun, actPreflight, actHold, actAutoHold, actCross, actAsk, actQuestion, actRule, actKeepHold, actUndoHold, actGuard, actLate, actSeal, actInject, actProve, actReload:
 		return m.doTry(a)
 	case actToggleRun, actToggleBoot, actToggleFamily, actWhy, actSort, actReverse, actOnlyRemoved, actWho, actStopPhase, actExecPhase, actAnswers:
 		return m.doSets(a)
@@ -240,14 +240,18 @@ func (m *model) become(title string, f func(context.Context) (bench.Work, error)
 	old, works := m.work, m.works
 	return m.enqueue(job{title: title, long: true, run: func(ctx context.Context) (func(*model) tea.Cmd, error) {
 		w, err := f(ctx)
-		if err != nil {
+		if err != nil && !errors.Is(err, bench.ErrNotHeld) {
 			return nil, err
 		}
 		works.drop(old)
 		works.add(w)
 		return func(m *model) tea.Cmd {
 			m.setWork(w)
-			m.say(good, title+": done; this is a new recording")
+			if err != nil {
+				m.say(bad, title+": "+err.Error())
+			} else {
+				m.say(good, title+": done; this is a new recording")
+			}
 			return m.take()
 		}, nil
 	}})

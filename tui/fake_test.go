@@ -271,7 +271,8 @@ func (w *fakeWork) Rule(r apply.Rule, forget bool) error {
 	return w.note(fmt.Sprintf("rule %+v %v", r, forget))
 }
 
-func (w *fakeWork) Guard(on bool) error { return w.note(fmt.Sprintf("watchdog %v", on)) }
+func (w *fakeWork) Late(c apply.LateChoice) error { return w.note("late " + string(c)) }
+func (w *fakeWork) Guard(on bool) error           { return w.note(fmt.Sprintf("watchdog %v", on)) }
 
 func (w *fakeWork) UndoHold() error {
 	w.set(func(s *bench.State) { s.Applied = bench.HoldOpen })

@@ -65,6 +65,7 @@ const (
 	actKeepHold
 	actUndoHold
 	actGuard
+	actLate
 	actSeal
 	actInject
 	actProve
@@ -187,6 +188,7 @@ func keymap() []binding {
 		{actKeepHold, []string{"K"}, inBench, groupTest, "keep", "keep what was crossed: without it the keeper undoes it when its time is over", true},
 		{actUndoHold, []string{"z"}, inBench, groupTest, "undo", "undo the hold: removed calls are allowed again", true},
 		{actGuard, []string{"B"}, inBench, groupTest, "", "switch the watchdog: the keeper undoes a hold by itself on a storm of denials or a death", true},
+		{actLate, []string{"J"}, inBench, groupTest, "late", "choose what becomes of who comes into a held container later (docker exec, probes)", true},
 		{actSeal, []string{"S"}, inBench, groupTest, "seal", "make the hold permanent, and prove it", true},
 		{actInject, []string{"I"}, inBench, groupTest, "inject", "put the run filter into the running target, for good", true},
 		{actProve, []string{"P"}, inBench, groupTest, "prove", "read the filters of every thread back and compare them with the policy", true},

@@ -87,6 +87,8 @@ func (m *model) doTry(a action) tea.Cmd {
 			ok = "the watchdog is on"
 		}
 		return m.quick("watchdog", ok, func() error { return w.Guard(on) })
+	case actLate:
+		m.askLate()
 	case actUndoHold:
 		return m.quick("undo the hold", "the hold is undone: removed calls are allowed again", w.UndoHold)
 	case actPreflight:
@@ -201,6 +203,9 @@ func (m *model) askHold(auto bool) tea.Cmd {
 	return m.preflight("check before a hold", apply.ModeHold, func(m *model, checks []apply.Check) {
 		w, name := m.work, m.name()
 		lines := []line{say(plainLine, "%s is stopped and booted again under a filter that lets all of boot and run through. Crossing the split then denies what run does not need; that can be undone (z).", name)}
+		if m.snap.state.Item.Container() {
+			lines = append(lines, containerHold...)
+		}
 		c := &confirm{title: "Hold: boot " + name + " under the two-phase filter?", yes: "Boot and hold"}
 		if auto {
 			lines = append(lines, say(warn, "The split is crossed by itself as soon as its evidence shows again."))

@@ -92,6 +92,9 @@ func next(n *snapshot) string {
 	case s.Item.Engine == "demo" || s.Item.Engine == "run":
 		return "d dry run; H boots it under the two-phase filter (reversible)"
 	}
+	if s.Item.CanBoot {
+		return "d dry run; H boots it again under the two-phase filter (reversible); I injects the run filter for good"
+	}
 	return "d dry run; f checks; I injects the run filter for good"
 }
 
@@ -101,7 +104,7 @@ func holdLines(n *snapshot) []line {
 	if h == nil {
 		return nil
 	}
-	out := []line{say(strong, "Hold %s (%s): the keeper was asked %d times, and denied %d:", h.Name, h.Mode, h.Notified, h.Denied)}
+	out := []line{say(strong, "Hold %s (%s): the keeper was asked %d times, and denied %d:", cmp.Or(h.Label, h.Name), h.Mode, h.Notified, h.Denied)}
 	if h.Why != "" {
 		out = append(out, say(bad, "  %s%s", bench.UndoneBy, h.Why))
 	}
@@ -114,6 +117,7 @@ func holdLines(n *snapshot) []line {
 	if h.Health.Failing != "" {
 		out = append(out, say(bad, "  failing: %s", h.Health.Failing))
 	}
+	out = append(out, lateLines(h.Late)...)
 	if !h.Alive {
 		out = append(out, say(bad, "  its target or keeper is gone"))
 	}

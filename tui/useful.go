@@ -20,7 +20,6 @@ func (m *model) useful(b binding) bool {
 	s := m.snap.state
 	test := m.focus == testID
 	held := strings.HasPrefix(string(s.Applied), "hold")
-	own := s.Item.Engine == "demo" || s.Item.Engine == "run"
 	live := s.Mode == bench.Live && !s.Ended
 	switch b.act {
 	case actAccept:
@@ -32,7 +31,7 @@ func (m *model) useful(b binding) bool {
 	case actPreflight:
 		return test && live
 	case actHold:
-		return test && live && own && s.Applied == bench.Nothing
+		return test && live && s.Item.CanBoot && s.Applied == bench.Nothing
 	case actCross:
 		return live && (s.Applied == bench.HoldBoot || s.Applied == bench.HoldOpen)
 	case actAsk:
@@ -41,6 +40,8 @@ func (m *model) useful(b binding) bool {
 		return len(open(m.snap)) > 0
 	case actKeepHold:
 		return live && m.snap.keepLeft() > 0
+	case actLate:
+		return test && live && s.Hold != nil && s.Hold.Late != nil
 	case actUndoHold:
 		return live && (s.Applied == bench.HoldDeny || s.Applied == bench.HoldAsk)
 	case actSeal:

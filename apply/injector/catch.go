@@ -142,7 +142,9 @@ func (k *catcher) met(x ptrace.Caught) {
 	case x.Thread != nil && x.Refuse: // it was seized too late to fail
 		k.agree(x.Pid)
 		c.Refused = true
+		k.tell(c) // before its end is seen
 		x.Thread.Kill()
+		return
 	case x.Thread != nil:
 		k.agree(x.Pid)
 		k.filter(&c, x.Thread)
@@ -156,10 +158,14 @@ func (k *catcher) met(x ptrace.Caught) {
 func (k *catcher) filter(c *Catch, t *ptrace.Thread) {
 	var res ptrace.Result
 	var err error
+	start := k.config.Start
+	if c.Late {
+		start = k.config.LateBoot
+	}
 	if c.Late && k.choice() == Run {
 		res, err = t.InstallFilter(k.config.Narrow)
 	} else {
-		res, err = t.InstallListener(k.config.Start, func(fd int) error {
+		res, err = t.InstallListener(start, func(fd int) error {
 			err := send(passFD, fd)
 			c.Listener = err == nil
 			return err

@@ -18,17 +18,18 @@ type Choice string
 
 // The choices.
 const (
-	Boot   Choice = "boot"   // the start filter, with a listener
+	Boot   Choice = "boot"   // a filter with a listener
 	Run    Choice = "run"    // the run filter, without one
 	Refuse Choice = "refuse" // its exec fails with EPERM
 )
 
-// Catching says who is caught, and what they get: the target's own program the start
-// filter with a listener, later ones what the choice is.
+// Catching says who is caught, and what they get: the target's own program Start, with a
+// listener, later ones what the choice is.
 type Catching struct {
-	Entries       trace.EntriesConfig
-	Start, Narrow []unix.SockFilter
-	Late          Choice
+	Entries          trace.EntriesConfig
+	Start            []unix.SockFilter
+	LateBoot, Narrow []unix.SockFilter // of Boot and of Run
+	Late             Choice
 }
 
 // Catch tells of a program that came into the target.
@@ -36,7 +37,7 @@ type Catch struct {
 	Pid        int
 	Comm       string // hostile bytes
 	Late       bool
-	Listener   bool // it has the start filter, and its listener comes with this
+	Listener   bool // its filter has a listener, which comes with this
 	Refused    bool
 	Missed     bool // its program runs without our filter; else an error means that none was begun
 	NoNewPrivs bool

@@ -27,7 +27,7 @@ type hold struct {
 	done    chan struct{} // closed when nothing is answered any more
 	log     *journal
 	pid     int
-	late    func() Choice // for those that came in later; nil: nobody does
+	late    *late // of those that came in later; nil: nobody does
 
 	mu        sync.Mutex
 	mode      Mode
@@ -150,7 +150,7 @@ func (h *hold) decide(n *notification, from *listener) (errno int32, waits bool)
 		return 0, false
 	case ruled:
 	case from.source == FromLate:
-		if h.late() == LateBoot {
+		if h.late.choice.Load() == LateBoot {
 			return 0, false
 		}
 		h.denied++

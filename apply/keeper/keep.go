@@ -128,7 +128,7 @@ func (k *keeping) begin(p program) (*hold, error) {
 		return nil, err
 	}
 	if k.late != nil {
-		h.late = func() Choice { return k.late.choice.Load().(Choice) }
+		h.late = k.late
 	}
 	if err := h.ears.add(p.listener, p.pid, FromStart); err != nil {
 		h.close()
@@ -163,7 +163,7 @@ func (k *keeping) nextLife(h *hold) (*hold, error) {
 	if k.late == nil || !k.late.state().Catching {
 		return nil, errEnded
 	}
-	for over := time.After(againWithin); ; {
+	for over := time.After(AgainWithin); ; {
 		select {
 		case p := <-k.late.programs:
 			if p.err != nil {

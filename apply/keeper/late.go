@@ -3,12 +3,15 @@ package keeper
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"speaker/apply/injector"
+	"speaker/trace/proc"
 )
 
 // Choice is what becomes of who comes into the target later than its program.
@@ -32,6 +35,7 @@ type LateStatus struct {
 	Caught   uint64 // got their filter before their first instruction
 	Refused  uint64
 	Missed   uint64 // run without it
+	Pids     []int  // of those that live, without what they started
 	Last     string // what is to be known of the last that was missed, or why nobody is caught; hostile bytes
 }
 
@@ -45,7 +49,8 @@ type late struct {
 	mu      sync.Mutex
 	catcher *injector.Catcher // nil: nobody is caught
 	status  LateStatus
-	choice  atomic.Value // status.Choice, for who has no time to wait
+	pids    map[int]uint64 // who came, and began when
+	choice  atomic.Value   // status.Choice, for who has no time to wait
 }
 
 // program is the target's own, caught at its exec.
@@ -57,14 +62,14 @@ type program struct {
 }
 
 func newLate(c Config, now func() *hold) *late {
-	l := &late{config: c, now: now, programs: make(chan program, 1), status: LateStatus{Choice: c.Late}}
+	l := &late{config: c, now: now, programs: make(chan program, 1), pids: map[int]uint64{}, status: LateStatus{Choice: c.Late}}
 	l.choice.Store(c.Late)
 	return l
 }
 
 // start catches who comes in from now on.
 func (l *late) start() error {
-	k, err := injector.StartCatching(injector.Catching{Entries: *l.config.Entries, Start: l.config.Insns, Narrow: l.config.NarrowInsns, Late: l.config.Late})
+	k, err := injector.StartCatching(injector.Catching{Entries: *l.config.Entries, Start: l.config.Insns, LateBoot: l.config.LateBootInsns, Narrow: l.config.NarrowInsns, Late: l.config.Late})
 	if err != nil {
 		return fmt.Errorf("catch who comes in: %w", err)
 	}
@@ -158,6 +163,7 @@ func (l *late) note(why string) {
 func (l *late) came(x injector.Catch, f *os.File) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.remember(x.Pid)
 	switch {
 	case x.Refused:
 		l.status.Refused++
@@ -176,13 +182,47 @@ func (l *late) came(x injector.Catch, f *os.File) {
 	}
 }
 
+// maxCame bounds those who are remembered.
+const maxCame = 4096
+
+// remember notes one that came. Locked by the caller.
+func (l *late) remember(pid int) {
+	if len(l.pids) >= maxCame {
+		l.forget()
+	}
+	if len(l.pids) < maxCame {
+		l.pids[pid], _, _ = proc.Began(pid)
+	}
+}
+
+// forget drops those that have ended. Locked by the caller.
+func (l *late) forget() {
+	maps.DeleteFunc(l.pids, func(pid int, began uint64) bool {
+		now, _, ok := proc.Began(pid)
+		return !ok || now != began
+	})
+}
+
+// brought reports whether one of these processes came in later.
+func (l *late) brought(pids []int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(pids, func(pid int) bool { _, ok := l.pids[pid]; return ok })
+}
+
 func (l *late) state() *LateStatus {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.status
+	for pid, began := range l.pids {
+		if now, _, ok := proc.Began(pid); ok && now == began {
+			s.Pids = append(s.Pids, pid)
+		}
+	}
+	slices.Sort(s.Pids)
 	return &s
 }
 
-// againWithin is how long the keeper of a container that has ended waits for its next
+// AgainWithin is how long the keeper of a container that has ended waits for its next
 // life.
-const againWithin = 2 * time.Minute
+const AgainWithin = 2 * time.Minute

@@ -41,10 +41,10 @@ type Config struct {
 	Specs
 
 	// Entries says whose program, and who later, is caught when it comes in from
-	// outside; nil: nobody. Late ones get the filter that Late is about.
-	Entries     *trace.EntriesConfig
-	NarrowInsns []unix.SockFilter
-	Late        Choice
+	// outside; nil: nobody. Late ones get the filter that Late chooses.
+	Entries                    *trace.EntriesConfig
+	LateBootInsns, NarrowInsns []unix.SockFilter
+	Late                       Choice
 }
 
 // Specs are kept for whoever proves or seals the hold later: a policy.Spec of

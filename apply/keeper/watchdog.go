@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"speaker/trace/proc"
 )
 
 // What the watchdog undoes a denial for. A program that calls on at StormRate does
@@ -86,6 +88,7 @@ type deaths struct {
 type watched struct {
 	fd     int
 	comm   string
+	line   []int  // its own number, and those of its parent and theirs
 	denied string // the call that was denied to it last
 }
 
@@ -108,7 +111,7 @@ func (d *deaths) run(h *hold) {
 		for _, pid := range (record{Pid: h.config.Pid, Cgroup: h.config.Cgroup}).pids(maxWatched) {
 			d.add(pid, "")
 		}
-		for _, why := range d.wait() {
+		for _, why := range d.wait(h.late) {
 			h.bark(d.crossed, fmt.Sprintf("%s, %s after the crossing", why, time.Since(d.crossed).Round(10*time.Millisecond)))
 		}
 		if !h.stands(d.crossed) {
@@ -131,6 +134,15 @@ func (h *hold) settle() {
 	}
 }
 
+// Line is a process with its parent, and theirs, as far as it matters.
+func Line(pid int) (line []int) {
+	for ok := true; ok && pid > 1 && len(line) < 16; {
+		line = append(line, pid)
+		_, pid, ok = proc.Began(pid)
+	}
+	return line
+}
+
 // add watches a process; denied is a call that is being denied to it.
 func (d *deaths) add(pid int, denied string) {
 	d.mu.Lock()
@@ -147,7 +159,7 @@ func (d *deaths) add(pid int, denied string) {
 		if err != nil {
 			return
 		}
-		w = &watched{fd: fd, comm: ownerOf(uint32(pid)).comm}
+		w = &watched{fd: fd, comm: ownerOf(uint32(pid)).comm, line: Line(pid)}
 		d.procs[pid] = w
 	}
 	if denied != "" {
@@ -156,8 +168,8 @@ func (d *deaths) add(pid int, denied string) {
 }
 
 // wait waits a little for processes to end, and says which of their ends tell
-// against the crossing.
-func (d *deaths) wait() (whys []string) {
+// against the crossing. What came in later is not what was crossed.
+func (d *deaths) wait(late *late) (whys []string) {
 	d.mu.Lock()
 	var fds []unix.PollFd
 	var pids []int
@@ -181,7 +193,7 @@ func (d *deaths) wait() (whys []string) {
 		if !known {
 			status, known = d.ends.of(pids[i], ours)
 		}
-		if why := w.died(status, known); why != "" {
+		if why := w.died(status, known); why != "" && (late == nil || !late.brought(w.line)) {
 			whys = append(whys, fmt.Sprintf("process %d (%s) %s", pids[i], w.comm, why))
 		}
 		unix.Close(w.fd)

@@ -142,12 +142,12 @@ type Work interface {
 	WatchProcesses(on bool) error
 	// Preflight lists what speaks for and against an apply, without doing it.
 	Preflight(ctx context.Context, m apply.Mode) []apply.Check
-	// Hold boots the target again under the two-phase filter (demo and run
-	// targets): all allowed until the split is crossed by CrossSplit or, with
+	// Hold boots the target again under the two-phase filter: all allowed until the split is crossed by CrossSplit or, with
 	// auto, by itself once the split's evidence shows. Like Reboot it returns
 	// the new work and closes this one; the new one carries on with what this
 	// one learned. When it fails this one stays open, with its target ended if it
-	// came to that.
+	// came to that; but a container that was booted again and could not be held
+	// runs as it would have, and the new work comes with ErrNotHeld.
 	Hold(ctx context.Context, auto bool) (Work, error)
 	// CrossSplit has removed calls denied from now on; reversible. Unless KeepHold
 	// is called within the time, the hold's keeper undoes it by itself, whatever
@@ -161,6 +161,8 @@ type Work interface {
 	// Rule allows or denies one call of a hold, in all processes or in one, or with
 	// forget takes that back.
 	Rule(r apply.Rule, forget bool) error
+	// Late chooses what becomes of who comes into a held container later.
+	Late(c apply.LateChoice) error
 	// Guard switches the keeper's watchdog, which undoes what goes badly.
 	Guard(on bool) error
 	UndoHold() error // removed calls are allowed again

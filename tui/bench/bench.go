@@ -20,7 +20,8 @@ import (
 var (
 	ErrNotDemo   = errors.New("only the demo has an administrative request")
 	ErrFile      = errors.New("this is a saved session: there is no live target to do that to")
-	ErrCannotRun = errors.New("this target was not started by speaker, so it cannot be booted under the two-phase filter; inject the run filter instead (I)")
+	ErrCannotRun = errors.New("this target cannot be booted from here, so neither under the two-phase filter: only containers of an engine that is told to, the demo and commands started here can; inject the run filter instead (I)")
+	ErrNotHeld   = errors.New("it was booted again, but is not held: it runs as it would have without speaker")
 	ErrReadOnly  = errors.New("read-only (--readonly): targets are watched as they are; nothing is started, booted again, held or applied")
 	ErrClosed    = errors.New("this is no longer watched: its session is closed")
 	ErrNoSplit   = errors.New("no split yet: accept the proposal (a) or set one by hand")
@@ -160,7 +161,11 @@ func (b *Bench) Watch(ctx context.Context, ref string, boot bool) (Work, error) 
 	case boot && b.opt.ReadOnly:
 		return nil, ErrReadOnly
 	case boot:
-		return b.bootContainer(ctx, ref, nil)
+		w, err := b.bootContainer(ctx, ref, nil, nil)
+		if err != nil {
+			return nil, err
+		}
+		return w, nil
 	}
 	w, err := b.watchRunning(ctx, ref)
 	if err != nil {

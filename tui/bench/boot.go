@@ -17,10 +17,12 @@ import (
 
 // bootContainer boots a container with the tracer armed before its first call. One
 // that runs is stopped and started in one request, which the daemon finishes
-// whatever becomes of speaker: nothing stays down because speaker was killed.
+// whatever becomes of speaker: nothing stays down because speaker was killed. With a
+// plan it is under the plan's two-phase filter, if its program can be caught; else it
+// runs as it would have, which is told.
 // old, if any, is the work on its life until now: it is closed once the new one
 // stands, and stays open if that fails.
-func (b *Bench) bootContainer(ctx context.Context, ref string, old *live) (_ Work, err error) {
+func (b *Bench) bootContainer(ctx context.Context, ref string, old *live, p *plan) (_ *live, err error) {
 	engines := target.Find(b.hosts())
 	t, err := engines.Resolve(ctx, ref)
 	if err != nil {
@@ -44,14 +46,23 @@ func (b *Bench) bootContainer(ctx context.Context, ref string, old *live) (_ Wor
 	if err != nil {
 		return nil, fmt.Errorf("arm for %s: %w", t.Name, err)
 	}
-	ranBefore := t.RanBefore
-	boot := d.Start
-	if t.Pid != 0 {
-		boot = d.Restart
+	if err := leaveHolds(t); err != nil {
+		tr.Close()
+		return nil, err
 	}
-	var bootErr error
+	ranBefore := t.RanBefore
+	var bootErr, holdErr error
+	var hold *apply.Hold
+	boot := func() error { bootErr = starting(ctx, d, t)(); return bootErr }
 	up := make(chan struct{})
-	go func() { defer close(up); bootErr = boot(ctx, t.ID) }()
+	go func() {
+		defer close(up)
+		if p == nil {
+			_ = boot()
+		} else if hold, holdErr = apply.BootHold(ctx, t.ID, b.booting(t, boot), p.policy); bootErr != nil || hold != nil {
+			holdErr = nil
+		}
+	}()
 	awaitEnd(t.Pid, up) // the recording begins when the old life has ended
 	w := b.begin(sheet, t, itemOf(t), tr, tr.Life())
 	w.beginProbes(old)
@@ -68,15 +79,37 @@ func (b *Bench) bootContainer(ctx context.Context, ref string, old *live) (_ Wor
 		w.target, w.item = t, itemOf(t)
 		w.mu.Unlock()
 	}
+	if old != nil {
+		if err := w.takeOver(old); err != nil {
+			w.problem("the edits are not carried over: " + err.Error())
+		}
+	}
+	switch {
+	case holdErr != nil:
+		w.tried("hold", fmt.Errorf("it is not held, and runs as it would have without speaker: %w", holdErr), "")
+	case hold != nil:
+		if err := w.heldBy(hold, p); err != nil {
+			w.problem("denials cannot be watched: " + err.Error())
+		}
+	}
 	w.follow()
-	if old == nil {
-		return w, nil
+	if old != nil {
+		old.handOver()
 	}
-	if err := w.takeOver(old); err != nil {
-		w.problem("the edits are not carried over: " + err.Error())
-	}
-	old.handOver()
 	return w, nil
+}
+
+// starting has the engine start a container, or start it again.
+func starting(ctx context.Context, d *target.Docker, t target.Target) func() error {
+	if t.Pid != 0 {
+		return func() error { return d.Restart(ctx, t.ID) }
+	}
+	return func() error { return d.Start(ctx, t.ID) }
+}
+
+// booting is what a hold is told of a container that is about to be started.
+func (b *Bench) booting(t target.Target, start func() error) apply.Booting {
+	return apply.Booting{Label: t.Name, Arm: target.BootNames(t), Controller: b.controller(), Start: start}
 }
 
 // awaitEnd waits until process pid (0: none) is gone, or done is closed.
@@ -209,11 +242,16 @@ func (w *live) letGo(ctx context.Context, p *plan) error {
 	if p == nil {
 		return w.own.release()
 	}
-	w.sess.Learn(p.learned)
 	hold, err := apply.StartHold(ctx, filepath.Base(w.cgroup), apply.Waiting{Pid: w.own.pid, Release: w.own.release, Cgroup: w.cgroup}, p.policy)
 	if err != nil {
 		return err
 	}
+	return w.heldBy(hold, p)
+}
+
+// heldBy notes that the target is held.
+func (w *live) heldBy(hold *apply.Hold, p *plan) error {
+	w.sess.Learn(p.learned)
 	w.mu.Lock()
 	w.hold, w.holdSet, w.applied, w.autoDeny = hold, p.policy, HoldBoot, p.auto
 	w.start, w.narrow = p.policy.StartSpec(), p.policy.NarrowSpec()

@@ -90,6 +90,7 @@ func (w *fileWork) AskSplit(time.Duration, apply.Asking) error        { return E
 func (w *fileWork) Rule(apply.Rule, bool) error                       { return ErrFile }
 func (w *fileWork) Answer(apply.Question, apply.Verdict, int32) error { return ErrFile }
 func (w *fileWork) Guard(bool) error                                  { return ErrFile }
+func (w *fileWork) Late(apply.LateChoice) error                       { return ErrFile }
 func (w *fileWork) UndoHold() error                                   { return ErrFile }
 func (w *fileWork) Seal(context.Context) (apply.Proof, error)         { return apply.Proof{}, ErrFile }
 func (w *fileWork) Prove(context.Context) (apply.Proof, error)        { return apply.Proof{}, ErrFile }

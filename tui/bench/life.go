@@ -89,6 +89,7 @@ func (w *live) nextBegan(life *trace.Life) {
 	n.sess.AddMark(session.Mark{Kind: session.MarkRanBefore, Text: "the container was not new"})
 	n.bg.Go(func() {
 		n.settle(context.Background())
+		n.adopt() // its keeper may have held it again
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.nextLife = n.State().Item.Pid

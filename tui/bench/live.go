@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -117,8 +116,11 @@ func (w *live) adopt() {
 	if err != nil {
 		return
 	}
+	w.mu.Lock()
+	t := w.target
+	w.mu.Unlock()
 	for _, h := range holds {
-		if h.Name != filepath.Base(w.target.CgroupPath) {
+		if !standsOn(h, t) {
 			continue
 		}
 		if err := w.takeUp(h); err != nil {

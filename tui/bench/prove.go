@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"speaker/apply"
 	"speaker/policy"
@@ -53,7 +52,10 @@ func (b *Bench) Prove(ctx context.Context, ref string, want Want) (p Proved, err
 	if err != nil {
 		return p, err
 	}
-	p.Proof, err = apply.Prove(ctx, p.Target.Pids, spec)
+	p.Proof, err = apply.Prove(ctx, apply.Without(st.late, p.Target.Pids), spec)
+	if st.late != nil && len(st.late.Pids) > 0 {
+		p.Text = append(p.Text, lateUncovered(st.late))
+	}
 	p.scope()
 	return p, err
 }
@@ -95,12 +97,18 @@ func uncovered(t target.Target) []string {
 	return []string{fmt.Sprintf("It covers process %d and its descendants, but for those whose parent had ended before the watch began: nothing shows that they belong here.", t.Pid)}
 }
 
+// lateUncovered says whom the proof of a hold does not cover.
+func lateUncovered(l *apply.LateStatus) string {
+	return fmt.Sprintf("It does not cover who came in later (exec, probes), and what they started: processes %v.", l.Pids)
+}
+
 // standing is what speaker put on a target and that stands there.
 type standing struct {
 	known         bool
 	held          bool // by a hold whose filter asks a keeper
 	applied       Applied
 	start, narrow policy.Spec
+	late          *apply.LateStatus // of a hold
 	notes         []string
 }
 
@@ -111,13 +119,18 @@ func stands(t target.Target) (st standing, err error) {
 		return st, err
 	}
 	for _, h := range holds {
-		if t.Engine == "process" || h.Name != filepath.Base(t.CgroupPath) {
+		if !standsOn(h, t) {
 			continue
 		}
 		st.known, st.held, st.applied = true, !h.Sealed(), appliedOf(h.Mode)
 		if st.held && !h.Alive {
 			st.applied = Bereft
 			st.notes = append(st.notes, "the keeper was killed: removed calls fail with ENOSYS")
+		}
+		if hold, err := apply.Attach(h.Name); st.held && err == nil {
+			if s, err := hold.Status(); err == nil {
+				st.late = s.Late
+			}
 		}
 		st.start, st.narrow, err = h.Specs()
 		return st, err

@@ -74,7 +74,7 @@ func (w *live) Hold(ctx context.Context, auto bool) (Work, error) {
 	if err := w.changeable(); err != nil {
 		return nil, err
 	}
-	if w.starter == nil {
+	if w.starter == nil && !w.State().Item.CanBoot {
 		return nil, ErrCannotRun
 	}
 	sp, ok := w.sess.Split()
@@ -85,6 +85,9 @@ func (w *live) Hold(ctx context.Context, auto bool) (Work, error) {
 		return nil, err
 	}
 	w.tried("hold", nil, "booting again under the two-phase filter")
+	if w.starter == nil {
+		return w.bootAgain(ctx, "hold", &plan{policy: w.sess.Policy(sp), learned: w.sess.Observed(sp), auto: auto})
+	}
 	return w.again(ctx, "hold", func() *plan {
 		// Only now is it known what a clean stop needs.
 		sp, _ := w.sess.Split()
@@ -110,14 +113,25 @@ func (w *live) Reboot(ctx context.Context) (Work, error) {
 	if w.starter != nil {
 		return w.again(ctx, "boot", func() *plan { return nil })
 	}
-	item := w.State().Item
-	if !item.CanBoot {
+	if !w.State().Item.CanBoot {
 		return nil, errors.New("only containers of an engine, the demo and commands started here can be booted again")
 	}
-	n, err := w.bench.bootContainer(ctx, item.Ref, w)
+	return w.bootAgain(ctx, "boot", nil)
+}
+
+// bootAgain boots a container again, with a plan under a hold.
+func (w *live) bootAgain(ctx context.Context, what string, p *plan) (Work, error) {
+	w.mu.Lock()
+	ref := w.item.Ref
+	w.autoDeny = false
+	w.mu.Unlock()
+	n, err := w.bench.bootContainer(ctx, ref, w, p)
 	if err != nil {
-		w.problem("boot: " + err.Error())
+		w.problem(what + ": " + err.Error())
 		return nil, err
+	}
+	if p != nil && n.State().Applied == Nothing {
+		return n, ErrNotHeld
 	}
 	return n, nil
 }
@@ -178,6 +192,11 @@ func (w *live) Guard(on bool) error {
 		said = "on"
 	}
 	return w.tellHold("watchdog", func(h *apply.Hold) error { return h.Guard(on) }, said)
+}
+
+// Late implements Work.
+func (w *live) Late(c apply.LateChoice) error {
+	return w.tellHold("exec", func(h *apply.Hold) error { return h.Late(c) }, "who comes in later: "+string(c))
 }
 
 // tellHold has the keeper do what changes nothing of what is applied.
@@ -346,7 +365,16 @@ func (w *live) Prove(ctx context.Context) (apply.Proof, error) {
 	case applied == Nothing:
 		return apply.Proof{}, errors.New("nothing is applied yet, so there is nothing to prove")
 	}
-	proof, err := apply.Prove(ctx, w.pids, spec)
+	var late *apply.LateStatus
+	w.mu.Lock()
+	if w.status != nil && spec.Notify.Len() > 0 {
+		late = w.status.Late
+	}
+	w.mu.Unlock()
+	proof, err := apply.Prove(ctx, apply.Without(late, w.pids), spec)
+	if late != nil && len(late.Pids) > 0 && len(proof.Text) > 0 {
+		proof.Text = append(proof.Text, lateUncovered(late))
+	}
 	w.tried("prove", err, verdict(proof))
 	return w.scope(proof), err
 }

@@ -288,6 +288,13 @@ func (w *live) leave() error {
 		return nil
 	}
 	if w.own == nil {
+		switch {
+		case st.Applied == Nothing || st.Applied == Bereft:
+		case st.Applied == Sealed:
+			w.bench.farewell(fmt.Sprintf("%s keeps the sealed filter as long as its processes live: prove it at any time with: speaker prove %s", w.item.Name, w.target.Ref()))
+		case st.Hold != nil:
+			w.bench.farewell(fmt.Sprintf("%s stays held (%s), and its keeper answers: speaker hold %s; started again it is held again, until: speaker hold %s leave", w.item.Name, st.Applied, w.item.Name, w.item.Name))
+		}
 		if st.Applied == Injected {
 			w.bench.farewell(fmt.Sprintf("%s keeps the injected filter as long as its processes live: prove it at any time with: speaker prove %s", w.item.Name, w.target.Ref()))
 		}
