@@ -18,45 +18,36 @@ import (
 // Every life of a container that is restarted again and again is followed from its
 // first call, and has no call of another life, however fast its runtime is.
 func TestLivesPodman(t *testing.T) {
-	needBPF(t)
-	for _, x := range []struct {
-		runtime string
-		v2      bool
-	}{{"runc", false}, {"crun", false}, {"crun", true}} {
-		t.Run(fmt.Sprintf("%s v2=%v", x.runtime, x.v2), func(t *testing.T) {
-			p := enginetest.NeedPodman(t, x.runtime, x.v2)
-			lonely(t)
-			t.Setenv("CONTAINER_HOST", p.Serve(t))
-			name := fmt.Sprintf("st-lives-%d-%s-%v", os.Getpid(), x.runtime, x.v2) // what runs on the machine is found by its cgroup, too
-			p.Run(t, "run", "-d", "--name", name, image, "/few", "60")
-			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-			defer cancel()
-			b := New(Options{NoFile: true, Tool: "speaker test", Follow: true})
-			b.controller = p.Controller
-			w, err := b.Watch(ctx, "podman:"+name, false)
+	inPodman(t, func(t *testing.T, p *enginetest.Podman, how string) {
+		name := fmt.Sprintf("st-lives-%d-%s", os.Getpid(), how) // what runs on the machine is found by its cgroup, too
+		p.Run(t, "run", "-d", "--name", name, image, "/few", "60")
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		defer cancel()
+		b := New(Options{NoFile: true, Tool: "speaker test", Follow: true})
+		b.controller = p.Controller
+		w, err := b.Watch(ctx, "podman:"+name, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { w.Close() })
+		for life := range 4 {
+			somebodyRestarts(t, ctx, b, "podman:"+name)
+			until(t, "it is told", func() bool { s := w.State(); return s.Ended && s.Recorded && s.Again != 0 })
+			n, err := w.WatchAgain(ctx)
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { w.Close() })
-			for life := range 4 {
-				somebodyRestarts(t, ctx, b, "podman:"+name)
-				until(t, "it is told", func() bool { s := w.State(); return s.Ended && s.Recorded && s.Again != 0 })
-				n, err := w.WatchAgain(ctx)
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() { n.Close() })
-				calls := func() uint64 {
-					return countOf(n.Session().Observed(session.Split{At: n.Session().Length()}), policy.Boot, unix.SYS_GETPPID)
-				}
-				until(t, "it has called", func() bool { return calls() > 0 })
-				if got := calls(); got != 7 || !n.Session().Meta().StartSeen || len(n.Session().Missing().Gaps) > 0 {
-					t.Errorf("life %d: %d getppid, 7 were made: %v", life, got, n.Session().Completeness())
-				}
-				w = n
+			t.Cleanup(func() { n.Close() })
+			calls := func() uint64 {
+				return countOf(n.Session().Observed(session.Split{At: n.Session().Length()}), policy.Boot, unix.SYS_GETPPID)
 			}
-		})
-	}
+			until(t, "it has called", func() bool { return calls() > 0 })
+			if got := calls(); got != 7 || !n.Session().Meta().StartSeen || len(n.Session().Missing().Gaps) > 0 {
+				t.Errorf("life %d: %d getppid, 7 were made: %v", life, got, n.Session().Completeness())
+			}
+			w = n
+		}
+	})
 }
 
 // somebodyRestarts restarts a container past the bench, by its engine.

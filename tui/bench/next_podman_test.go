@@ -11,23 +11,14 @@ import (
 // runtime and in either hierarchy: crun clones straight into a v2 cgroup, so that
 // nothing is ever seen to move there.
 func TestNextPodman(t *testing.T) {
-	needBPF(t)
-	for _, x := range []struct {
-		runtime string
-		v2      bool
-	}{{"runc", false}, {"crun", false}, {"crun", true}} {
-		t.Run(fmt.Sprintf("%s v2=%v", x.runtime, x.v2), func(t *testing.T) {
-			p := enginetest.NeedPodman(t, x.runtime, x.v2)
-			lonely(t)
-			t.Setenv("CONTAINER_HOST", p.Serve(t))
-			for i := range 5 {
-				name := fmt.Sprintf("st-next-%d", i)
-				w := nextIn(t, p.Controller(), "st-next-?", func() {
-					p.Run(t, "run", "--rm", "--name", "other", image, "/few")
-					p.Run(t, "run", "--rm", "--name", name, image, "/few")
-				})
-				wholeStart(t, w, name)
-			}
-		})
-	}
+	inPodman(t, func(t *testing.T, p *enginetest.Podman, how string) {
+		for i := range 5 {
+			name := fmt.Sprintf("st-next-%d", i)
+			w := nextIn(t, p.Controller(), "st-next-?", func() {
+				p.Run(t, "run", "--rm", "--name", "other", image, "/few")
+				p.Run(t, "run", "--rm", "--name", name, image, "/few")
+			})
+			wholeStart(t, w, name)
+		}
+	})
 }
