@@ -63,9 +63,10 @@ func ask(dir, what string) error {
 	return nil
 }
 
-// TestRecordARealServer records a server from its first call on, with the real
-// tracer and /proc, and finds the split between its boot and its serving.
-func TestRecordARealServer(t *testing.T) {
+// ownCgroup makes a cgroup for the time of a test, and skips where nothing can be
+// traced in one.
+func ownCgroup(t *testing.T) string {
+	t.Helper()
 	if err := trace.Supported(); err != nil {
 		t.Skip(err)
 	}
@@ -73,11 +74,35 @@ func TestRecordARealServer(t *testing.T) {
 	if err != nil {
 		t.Skipf("no cgroup: %v", err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		if err := remove(); err != nil {
 			t.Error(err)
 		}
-	}()
+	})
+	return cgroup
+}
+
+// startIn starts a program that waits for a line, and gives it that once it is in
+// the cgroup.
+func startIn(t *testing.T, cgroup string, cmd *exec.Cmd) {
+	t.Helper()
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := target.Enter(cgroup, cmd.Process.Pid); err != nil {
+		t.Error(err)
+	}
+	fmt.Fprintln(in)
+}
+
+// TestRecordARealServer records a server from its first call on, with the real
+// tracer and /proc, and finds the split between its boot and its serving.
+func TestRecordARealServer(t *testing.T) {
+	cgroup := ownCgroup(t)
 	tracer, err := trace.Open(trace.Config{CgroupPath: cgroup, SameMountNS: true})
 	if err != nil {
 		t.Fatal(err)
@@ -130,17 +155,7 @@ func startServer(t *testing.T, cgroup, dir string) func() {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", "_gate", dir)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if err := target.Enter(cgroup, cmd.Process.Pid); err != nil {
-		t.Error(err)
-	}
-	fmt.Fprintln(in)
+	startIn(t, cgroup, cmd)
 	done := false
 	return func() {
 		if !done {

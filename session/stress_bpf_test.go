@@ -2,7 +2,6 @@ package session
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -15,7 +14,6 @@ import (
 
 	"speaker/policy"
 	"speaker/trace"
-	"speaker/trace/target"
 )
 
 // harmless are calls without arguments that matter.
@@ -75,18 +73,7 @@ func (l *logged) Samples(dst []trace.Sample) []trace.Sample {
 // while it runs, and the rest when it is over. Snap puts each where the sets are
 // exact.
 func TestSetsOfARealRunEqualItsLog(t *testing.T) {
-	if err := trace.Supported(); err != nil {
-		t.Skip(err)
-	}
-	cgroup, remove, err := target.NewCgroup(fmt.Sprintf("speaker-session-stress-%d", os.Getpid()))
-	if err != nil {
-		t.Skipf("no cgroup: %v", err)
-	}
-	defer func() {
-		if err := remove(); err != nil {
-			t.Error(err)
-		}
-	}()
+	cgroup := ownCgroup(t)
 	tracer, err := trace.Open(trace.Config{CgroupPath: cgroup, SameMountNS: true, SampleRate: 1_000_000})
 	if err != nil {
 		t.Fatal(err)
@@ -157,17 +144,7 @@ func (x run) late(s *Session) map[policy.Call]time.Duration {
 func stressed(t *testing.T, s *Session, cgroup string, length time.Duration, r *rand.Rand) (placed []Split) {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe", "_stress-gate", length.String())
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if err := target.Enter(cgroup, cmd.Process.Pid); err != nil {
-		t.Error(err)
-	}
-	fmt.Fprintln(in)
+	startIn(t, cgroup, cmd)
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
 	every := time.NewTicker(length / 500)
