@@ -72,13 +72,6 @@ func (u *user) leavingItOutShrinksRun() {
 // heldItFailsAsForetold boots it under these sets, and crosses the split.
 func (u *user) heldItFailsAsForetold() {
 	u.t.Helper()
-	u.press("H")
-	u.button("Boot and hold")
-	u.sees("applied: hold: boot (all allowed)")
-	u.served(10)
-	u.sees("a accepts the proposed split")
-	u.press("c")
-	u.button("Deny removed calls")
-	u.sees("applied: hold: run")
+	u.holdAndCross()
 	u.reloadFailsAsForetold("Foretold: it will fail")
 }

@@ -107,10 +107,8 @@ func (u *user) editIsUndone() {
 	u.unfilter()
 }
 
-// holdDeniesAndUndoes boots the demo again under the two-phase filter, crosses
-// the split, and sees a call of boot denied while no request is lost; undone,
-// the same request is answered.
-func (u *user) holdDeniesAndUndoes() {
+// holdAndCross boots the demo again under the two-phase filter, and crosses the split.
+func (u *user) holdAndCross() {
 	u.t.Helper()
 	u.press("H")
 	u.button("Boot and hold")
@@ -120,6 +118,14 @@ func (u *user) holdDeniesAndUndoes() {
 	u.press("c")
 	u.button("Deny removed calls")
 	u.sees("applied: hold: run") // and how long it waits to be kept
+}
+
+// holdDeniesAndUndoes boots the demo again under the two-phase filter, crosses
+// the split, and sees a call of boot denied while no request is lost; undone,
+// the same request is answered.
+func (u *user) holdDeniesAndUndoes() {
+	u.t.Helper()
+	u.holdAndCross()
 
 	u.reloadFailsAsForetold("It fails if it needs one of these")
 	u.seesMatch(`Denied since something was applied:`)
