@@ -21,9 +21,13 @@ func lookForeseen(s *subject) []find {
 	if s.unheld {
 		return []find{{level: Note, found: "not looked at, for the threads cannot be stopped now", remedy: "mend that first"}}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), foreseeWithin)
+	late := fmt.Errorf("its filters could not be looked at within %v", foreseeWithin)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), foreseeWithin, late)
 	defer cancel()
 	p, err := foresee(ctx, s.list, s.policy.NarrowSpec())
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
 	if err != nil {
 		return []find{{level: Block, found: err.Error(), remedy: "try again"}}
 	}

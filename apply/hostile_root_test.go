@@ -159,7 +159,8 @@ func TestForeseen(t *testing.T) {
 func TestProveTooManyFilters(t *testing.T) {
 	pid, pids := hostile(t, "chains")
 	eventually(t, "its threads have their filters", func() bool { return threads(pid, 7) == 8 })
-	if got := blocks(Preflight(pids, testPolicy(), ModeInject), "foreseen"); !strings.Contains(got, "too many different filters") {
+	if got := blocks(Preflight(pids, testPolicy(), ModeInject), "foreseen"); !strings.Contains(got, "too many different filters") &&
+		(patience() == 1 || !strings.Contains(got, "could not be looked at within")) {
 		t.Errorf("blocks for %q", got)
 	}
 	begun := time.Now()
