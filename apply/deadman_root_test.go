@@ -22,7 +22,7 @@ func status(t *testing.T, h *Hold) Status {
 	return st
 }
 
-const short = 200 * time.Millisecond
+var short = 200 * time.Millisecond * patience()
 
 // What nobody keeps is undone by the keeper, and what is decided meanwhile stands.
 func TestDeadMan(t *testing.T) {
@@ -39,7 +39,7 @@ func TestDeadMan(t *testing.T) {
 	}
 	s.wants("mkdir", "EPERM")
 	eventually(t, "the undo", func() bool { return status(t, h).Mode == keeper.Allow })
-	if st := status(t, h); st.Why != "nobody kept it within 200ms" || !st.Until.IsZero() {
+	if st := status(t, h); st.Why != "nobody kept it within "+short.String() || !st.Until.IsZero() {
 		t.Errorf("%+v", st)
 	}
 	s.wants("mkdir", "ok")
