@@ -90,7 +90,7 @@ func ask(t testing.TB, dir, word string) string {
 	t.Helper()
 	c := dial(t, dir)
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second * patience()))
 	fmt.Fprintln(c, word)
 	line, err := bufio.NewReader(c).ReadString('\n')
 	if err != nil {
