@@ -239,7 +239,7 @@ func (s *settings) status(h *apply.Hold) error {
 		fmt.Fprintf(s.out, "  question %d: %s\n", q.ID, printable(q.String()))
 	}
 	for _, c := range st.ByCall {
-		fmt.Fprintf(s.out, "  %-20s %-16s pid %d, %d times\n", c.Call, printable(c.Comm), c.Pid, c.Count)
+		fmt.Fprintf(s.out, "  %-20s %-16s pid %d, %d times\n", c.What(), printable(c.Comm), c.Pid, c.Count)
 	}
 	return nil
 }

@@ -58,10 +58,38 @@ func TestHoldAndSealConditions(t *testing.T) {
 	}
 	s.wants("netlink", "ok")
 	st, err := h.Status()
-	asked := slices.IndexFunc(st.ByCall, func(c CallCount) bool { return c.Call.String() == "socket" })
-	if err != nil || st.Denied != 1 || asked < 0 || st.ByCall[asked].Count < 3 || st.ByCall[asked].Count > 3 && patience() == 1 {
+	seen := slices.IndexFunc(st.ByCall, func(c CallCount) bool { return c.What() == "socket with AF_NETLINK" })
+	if err != nil || st.Denied != 1 || seen < 0 || st.ByCall[seen].Count < 3 || st.ByCall[seen].Count > 3 && patience() == 1 {
 		// Where all is slow the Go runtime's own signals have a call asked once more.
 		t.Errorf("the keeper was asked: %v %+v", err, st)
+	}
+	// It is asked about with its arguments, and what is answered is for them alone.
+	if err := h.AskFor(0, Asking{}); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan string, 1)
+	go func() { got <- ask(t, s.dir, "netlink") }()
+	q := asked(t, h, 1)
+	if q.What() != "socket with AF_NETLINK" {
+		t.Errorf("asked about %s", q)
+	}
+	if err := h.Answer(q.ID, AllowGood, 0); err != nil {
+		t.Fatal(err)
+	}
+	if a := <-got; a != "ok" {
+		t.Errorf("allowed, it is %s", a)
+	}
+	s.wants("netlink", "ok")
+	rules := status(t, h).Rules
+	if len(rules) != 1 || rules[0].String() != "socket with AF_NETLINK is allowed in all processes" {
+		t.Fatalf("rules: %v", rules)
+	}
+	if err := h.Rule(Rule{Call: q.Call, Errno: int32(unix.EACCES)}, false); err != nil {
+		t.Fatal(err)
+	}
+	s.wants("netlink", "ok") // what is said of the arguments goes before
+	if err := h.Rule(Rule{Call: q.Call}, true); err != nil || len(status(t, h).Rules) != 0 {
+		t.Fatalf("forgotten: %v, %v", status(t, h).Rules, err)
 	}
 	again, err := Attach("conditions")
 	if err != nil {

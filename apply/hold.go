@@ -170,7 +170,8 @@ func denials(p policy.Policy) []keeper.Answer {
 		}
 	}
 	for _, c := range asked.Calls() {
-		out = append(out, keeper.Answer{Arch: c.ABI.AuditArch(), Nr: c.Register(), Errno: int32(narrow.Want(c).Errno())})
+		out = append(out, keeper.Answer{Arch: c.ABI.AuditArch(), Nr: c.Register(), Errno: int32(narrow.Want(c).Errno()),
+			Looks: narrow.Looks(c)})
 	}
 	return out
 }

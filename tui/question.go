@@ -73,7 +73,7 @@ func (m *model) askQuestions(n *snapshot) {
 			}
 		}
 		m.dialogs = append(m.dialogs[:i], m.dialogs[i+1:]...)
-		m.say(plainLine, "the question waits no more: "+box.q.Call.String())
+		m.say(plainLine, "the question waits no more: "+box.q.What())
 		return
 	}
 	if len(list) == 0 || list[0].Lapsed || list[0].ID <= m.told || m.opt.ReadOnly || len(m.dialogs) > 0 {
@@ -108,7 +108,7 @@ func (b *questionBox) key(name, _ string) answer {
 	}
 	work, q := b.work, b.q
 	return answer{close: true, then: func(m *model) tea.Cmd {
-		return m.aside("answer", q.Call.String()+" is "+said, func() error { return work.Answer(q, v, 0) })
+		return m.aside("answer", q.What()+" is "+said, func() error { return work.Answer(q, v, 0) })
 	}}
 }
 
@@ -119,7 +119,7 @@ func (b *questionBox) draw(d *draw, w, h int) (string, []string, string) {
 		what = fmt.Sprintf("%q", q.Text)
 	}
 	head := []line{
-		say(strong, "%s wants %s: %s", q.Comm, q.Call, what),
+		say(strong, "%s wants %s: %s", q.Comm, q.What(), what),
 		say(plainLine, "process %d, program %s, asked %s", q.Pid, q.Image, plural(int(q.Count), "time")),
 	}
 	if len(q.Modules) > 0 {
@@ -133,5 +133,5 @@ func (b *questionBox) draw(d *draw, w, h int) (string, []string, string) {
 		say(plainLine, "n  deny it from now on, without a question"),
 		say(plainLine, "e  deny it with another error"),
 	), w)
-	return "Allow " + q.Call.String() + "?", d.window(lines, &b.scroll, w, max(1, h)), d.dim.Render(short("o a d n e, esc leaves it to the keeper", w, d.dots))
+	return "Allow " + q.What() + "?", d.window(lines, &b.scroll, w, max(1, h)), d.dim.Render(short("o a d n e, esc leaves it to the keeper", w, d.dots))
 }

@@ -71,7 +71,7 @@ func next(n *snapshot) string {
 		return "let it boot; once it serves, c crosses the split: removed calls are denied, z undoes it"
 	case bench.HoldDeny, bench.HoldAsk:
 		if q := open(n); len(q) > 0 {
-			return fmt.Sprintf("Q answers the question that waits (%s by %s)", q[0].Call, q[0].Comm)
+			return fmt.Sprintf("Q answers the question that waits (%s by %s)", q[0].What(), q[0].Comm)
 		}
 		if left := n.keepSeconds(); left > 0 {
 			return fmt.Sprintf("K keeps it (%d s left, then the keeper undoes it); z undoes it now", left)
@@ -125,14 +125,14 @@ func holdLines(n *snapshot) []line {
 		out = append(out, say(warn, "  %s, by hand", r))
 	}
 	for _, q := range h.Asked {
-		out = append(out, say(warn, "  ? %s by %s (%s, pid %d), %s, %s", q.Call, q.Image, q.Comm, q.Pid, plural(int(q.Count), "time"), patienceOf(q, n.at)))
+		out = append(out, say(warn, "  ? %s by %s (%s, pid %d), %s, %s", q.What(), q.Image, q.Comm, q.Pid, plural(int(q.Count), "time"), patienceOf(q, n.at)))
 	}
 	for i, c := range h.ByCall {
 		if i == 12 {
 			out = append(out, say(dimLine, "  and %d more", len(h.ByCall)-i))
 			break
 		}
-		out = append(out, say(plainLine, "  %-18s %-15s pid %-7d %s", c.Call.String(), c.Comm, c.Pid, plural(int(c.Count), "time")))
+		out = append(out, say(plainLine, "  %-18s %-15s pid %-7d %s", c.What(), c.Comm, c.Pid, plural(int(c.Count), "time")))
 	}
 	return out
 }

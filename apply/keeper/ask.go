@@ -56,8 +56,9 @@ const (
 type Question struct {
 	ID      int
 	Call    policy.Call
-	Image   string // the program's path; hostile bytes, as are Comm and Text
-	Pid     int    // who asked first
+	When    []policy.Condition `json:",omitempty"` // its arguments, where run allows it with others
+	Image   string             // the program's path; hostile bytes, as are Comm and Text
+	Pid     int                // who asked first
 	Comm    string
 	Args    [6]uint64 // of that call
 	Text    string    // its path, where that could be read
@@ -74,6 +75,9 @@ type Question struct {
 // String tells what is asked, in a line of hostile bytes.
 func (q Question) String() string {
 	what := fmt.Sprintf("%s%#x", q.Call, q.Args)
+	if len(q.When) > 0 {
+		what = q.What()
+	}
 	if q.Text != "" {
 		what = fmt.Sprintf("%s %q", q.Call, q.Text)
 	}
@@ -108,6 +112,7 @@ var ErrNoQuestion = errors.New("that question waits no more: it was answered, or
 type questionKey struct {
 	call  policy.Call
 	image string
+	with  string
 }
 
 type question struct {
@@ -128,19 +133,23 @@ func (w waiting) valid() bool { return w.from.valid(w.id) }
 
 // put has a call wait, or says that it cannot, and whether it is allowed all the
 // same. Locked by the caller.
-func (h *hold) put(n *notification, from *listener, c policy.Call, o owner) (waits, allow bool) {
+func (h *hold) put(n *notification, from *listener, c policy.Call, when []policy.Condition, o owner) (waits, allow bool) {
 	image, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", n.Tid))
 	if err != nil {
 		image = o.comm
 	}
-	k := questionKey{c, image}
+	k := questionKey{c, image, withText(when)}
 	q := h.questions[k]
+	if q == nil && len(when) > 0 && !h.apart(c, image) {
+		k.with, when = "", nil
+		q = h.questions[k]
+	}
 	if q == nil {
 		if len(h.questions) >= maxQuestions {
 			return false, false
 		}
 		h.asked++
-		q = &question{Question: Question{ID: h.asked, Call: c, Image: image, Pid: o.pid, Comm: o.comm, Args: n.Args, Until: time.Now().Add(h.ask.Limit), Otherwise: h.ask.Allow},
+		q = &question{Question: Question{ID: h.asked, Call: c, When: when, Image: image, Pid: o.pid, Comm: o.comm, Args: n.Args, Until: time.Now().Add(h.ask.Limit), Otherwise: h.ask.Allow},
 			otherwise: h.ask}
 		h.questions[k] = q
 		id := q.ID
@@ -176,7 +185,7 @@ func (h *hold) lapse(id int) {
 			errno, what = 0, "allowed"
 		}
 		h.release(q, errno)
-		h.log.note(h.mode, fmt.Sprintf("nobody answered for %s within %s: it is %s", q.Call, q.otherwise.Limit, what))
+		h.log.note(h.mode, fmt.Sprintf("nobody answered for %s within %s: it is %s", q.What(), q.otherwise.Limit, what))
 	}
 }
 
@@ -220,7 +229,7 @@ func (h *hold) answerQuestion(id int, v Verdict, errno int32) error {
 	}
 	good, allow := v == AllowGood || v == DenyGood, v == AllowOnce || v == AllowGood
 	if good {
-		if err := h.rule(Rule{Call: q.Call, Allow: allow, Errno: errno}, false); err != nil {
+		if err := h.rule(Rule{Call: q.Call, When: q.When, Allow: allow, Errno: errno}, false); err != nil {
 			return err
 		}
 	}
@@ -228,7 +237,7 @@ func (h *hold) answerQuestion(id int, v Verdict, errno int32) error {
 		errno = 0
 	}
 	for k, other := range h.questions {
-		if other == q || good && other.Call == q.Call {
+		if other == q || good && other.Call == q.Call && (len(q.When) == 0 || k.with == withText(q.When)) {
 			h.release(other, errno)
 			delete(h.questions, k)
 		}

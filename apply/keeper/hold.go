@@ -23,6 +23,7 @@ const maxCounts = 2000
 type hold struct {
 	config  Config
 	denials map[[2]uint32]int32
+	looks   map[policy.Call][]policy.Look // at the arguments of calls that run allows with others
 	ears    *ears
 	done    chan struct{} // closed when nothing is answered any more
 	log     *journal
@@ -53,6 +54,7 @@ type hold struct {
 type countKey struct {
 	arch, nr uint32
 	pid      int
+	with     string
 }
 
 type owner struct {
@@ -65,10 +67,13 @@ func newHold(c Config, log *journal) (*hold, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &hold{config: c, denials: map[[2]uint32]int32{}, ears: ears, log: log, done: make(chan struct{}), pid: c.Pid,
+	h := &hold{config: c, denials: map[[2]uint32]int32{}, looks: map[policy.Call][]policy.Look{}, ears: ears, log: log, done: make(chan struct{}), pid: c.Pid,
 		mode: Boot, since: time.Now(), watchdog: true, rules: map[ruleKey]ruling{}, questions: map[questionKey]*question{}, counts: map[countKey]*counter{}, owners: map[uint32]owner{}}
 	for _, a := range c.Denials {
 		h.denials[[2]uint32{a.Arch, a.Nr}] = a.Errno
+		if len(a.Looks) > 0 {
+			h.looks[callOf(a.Arch, a.Nr)] = a.Looks
+		}
 	}
 	return h, nil
 }
@@ -142,8 +147,10 @@ func (h *hold) decide(n *notification, from *listener) (errno int32, waits bool)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.notified++
-	c, o := h.count(n)
-	r, ruled := h.ruleFor(c.Call, o.pid)
+	call := callOf(n.Arch, uint32(n.Nr))
+	when := h.valuesOf(call, n.Args)
+	c, o := h.count(n, call, when)
+	r, ruled := h.ruleFor(call, o.pid, withText(when))
 	switch {
 	case h.mode == Sealed:
 	case ruled && r.Allow:
@@ -154,27 +161,27 @@ func (h *hold) decide(n *notification, from *listener) (errno int32, waits bool)
 			return 0, false
 		}
 		h.denied++
-		return h.errnoOf(c.Call, 0), false
+		return h.errnoOf(call, 0), false
 	case h.mode == Ask:
-		if waits, allow := h.put(n, from, c.Call, o); waits || allow {
+		if waits, allow := h.put(n, from, call, when, o); waits || allow {
 			return 0, waits
 		}
 	case h.mode != Deny:
 		return 0, false
 	}
 	if h.dying != nil {
-		h.dying.add(o.pid, c.Call.String())
+		h.dying.add(o.pid, call.With(when))
 	}
 	if c.storms() && h.watchdog && h.mode != Sealed {
 		h.enter(Allow, c.storm())
 		return 0, false
 	}
 	h.denied++
-	return h.errnoOf(callOf(n.Arch, uint32(n.Nr)), r.Errno), false
+	return h.errnoOf(call, r.Errno), false
 }
 
 // count counts a notified call of a process.
-func (h *hold) count(n *notification) (*counter, owner) {
+func (h *hold) count(n *notification, call policy.Call, when []policy.Condition) (*counter, owner) {
 	o, ok := h.owners[n.Tid]
 	if !ok {
 		if len(h.owners) >= maxCounts {
@@ -183,15 +190,15 @@ func (h *hold) count(n *notification) (*counter, owner) {
 		o = ownerOf(n.Tid)
 		h.owners[n.Tid] = o
 	}
-	k := countKey{n.Arch, uint32(n.Nr), o.pid}
+	k := countKey{n.Arch, uint32(n.Nr), o.pid, withText(when)}
 	c := h.counts[k]
 	if c == nil {
 		if len(h.counts) >= maxCounts {
-			k.pid, o = 0, owner{comm: "(others)"}
+			k.pid, k.with, when, o = 0, "", nil, owner{comm: "(others)"}
 			c = h.counts[k]
 		}
 		if c == nil {
-			c = &counter{CallCount: CallCount{Call: callOf(n.Arch, uint32(n.Nr)), Pid: o.pid, Comm: o.comm}}
+			c = &counter{CallCount: CallCount{Call: call, When: when, Pid: o.pid, Comm: o.comm}}
 			h.counts[k] = c
 		}
 	}

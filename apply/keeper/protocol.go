@@ -55,6 +55,9 @@ type Specs struct{ Start, Narrow json.RawMessage }
 type Answer struct {
 	Arch, Nr uint32
 	Errno    int32
+	// Looks are the arguments for which the call is denied, where run allows it with
+	// others.
+	Looks []policy.Look `json:",omitempty"`
 }
 
 // Status is what a keeper knows.
@@ -82,6 +85,7 @@ type Status struct {
 // CallCount counts a notified call of one process.
 type CallCount struct {
 	Call  policy.Call
+	When  []policy.Condition `json:",omitempty"` // its arguments, where run allows it with others
 	Pid   int
 	Comm  string // hostile bytes
 	Count uint64

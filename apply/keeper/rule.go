@@ -3,6 +3,7 @@ package keeper
 import (
 	"errors"
 	"fmt"
+	"maps"
 
 	"speaker/policy"
 	"speaker/trace/proc"
@@ -11,9 +12,10 @@ import (
 // Rule answers one call, whatever the mode says about the rest.
 type Rule struct {
 	Call  policy.Call
-	Pid   int   // of the process; 0: of all
-	Allow bool  // else it is denied
-	Errno int32 // of the denial; 0: that of the policy
+	When  []policy.Condition `json:",omitempty"` // with these arguments alone, of a call that run allows with others
+	Pid   int                // of the process; 0: of all
+	Allow bool               // else it is denied
+	Errno int32              // of the denial; 0: that of the policy
 }
 
 // maxRules bounds the rules of a hold.
@@ -22,6 +24,7 @@ const maxRules = 1000
 type ruleKey struct {
 	call policy.Call
 	pid  int
+	with string
 }
 
 // ruling is a rule in place. The number of a process may be given to another one:
@@ -39,9 +42,12 @@ func (h *hold) switchRule(r Rule, forget bool) error {
 }
 
 func (h *hold) rule(r Rule, forget bool) error {
-	k := ruleKey{r.Call, r.Pid}
+	k := ruleKey{r.Call, r.Pid, withText(r.When)}
 	if forget {
 		delete(h.rules, k)
+		if k.with == "" { // and what was said of it with some arguments
+			maps.DeleteFunc(h.rules, func(x ruleKey, _ ruling) bool { return x.call == k.call && x.pid == k.pid })
+		}
 		return nil
 	}
 	began, _, ok := proc.Began(r.Pid)
@@ -77,22 +83,29 @@ func (r Rule) String() string {
 	if r.Pid != 0 {
 		who = fmt.Sprintf("in process %d", r.Pid)
 	}
-	return fmt.Sprintf("%s is %s %s", r.Call, what, who)
+	return fmt.Sprintf("%s is %s %s", r.Call.With(r.When), what, who)
 }
 
-// ruleFor finds the rule for a call: the process's own goes before that of all.
-func (h *hold) ruleFor(c policy.Call, pid int) (Rule, bool) {
+// ruleFor finds the rule for a call: the process's own goes before that of all, and what
+// was said of its arguments before what was said of the call.
+func (h *hold) ruleFor(c policy.Call, pid int, with string) (Rule, bool) {
 	if len(h.rules) == 0 {
 		return Rule{}, false
 	}
-	if r, ok := h.rules[ruleKey{c, pid}]; ok && r.Pid != 0 {
+	for _, k := range []ruleKey{{c, pid, with}, {c, pid, ""}, {c, 0, with}, {c, 0, ""}} {
+		r, ok := h.rules[k]
+		if !ok {
+			continue
+		}
+		if k.pid == 0 {
+			return r.Rule, true
+		}
 		if began, _, there := proc.Began(pid); there && r.began == began {
 			return r.Rule, true
 		}
-		delete(h.rules, ruleKey{c, pid})
+		delete(h.rules, k)
 	}
-	r, ok := h.rules[ruleKey{c, 0}]
-	return r.Rule, ok
+	return Rule{}, false
 }
 
 // dropDenials takes back what is denied by a rule. Locked by the caller.

@@ -44,7 +44,7 @@ func (c *counter) storms() bool {
 }
 
 func (c *counter) storm() string {
-	return fmt.Sprintf("denial storm: %s was denied to process %d (%s) %d times within a second", c.Call, c.Pid, c.Comm, StormRate)
+	return fmt.Sprintf("denial storm: %s was denied to process %d (%s) %d times within a second", c.What(), c.Pid, c.Comm, StormRate)
 }
 
 // guard switches the watchdog. While it is off, nothing but the time undoes.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"speaker/apply"
@@ -167,13 +168,30 @@ func (w *live) KeepHold() error {
 
 // Answer implements Work.
 func (w *live) Answer(q apply.Question, v apply.Verdict, errno int32) error {
-	said := fmt.Sprintf("%s by %s: %s", q.Call, q.Image, v)
+	said := fmt.Sprintf("%s by %s: %s", q.What(), q.Image, v)
 	err := w.tellHold("answer", func(h *apply.Hold) error { return h.Answer(q.ID, v, errno) }, said)
 	if err != nil || v != apply.AllowGood {
 		return err
 	}
-	return w.Edit(policy.Edit{Op: policy.OpAllow, Call: q.Call, Phase: policy.Run,
-		Note: fmt.Sprintf("allowed when %s (%s, pid %d) asked during the hold", q.Image, q.Comm, q.Pid)})
+	p, err := w.decided()
+	if err != nil {
+		return err
+	}
+	note := fmt.Sprintf("allowed when %s (%s, pid %d) asked during the hold", q.Image, q.Comm, q.Pid)
+	return w.Edit(allowAsked(p, q, note))
+}
+
+// allowAsked is the edit that has run allow what was asked for: a call, or with
+// conditions on it one more alternative.
+func allowAsked(p policy.Policy, q apply.Question, note string) policy.Edit {
+	e := policy.Edit{Op: policy.OpAllow, Call: q.Call, Phase: policy.Run, Note: note}
+	x, _ := p.Entry(q.Call)
+	for _, c := range x.Conditions {
+		if c.Phase == policy.Run && len(q.When) > 0 {
+			e.Op, e.From, e.When = policy.OpCondition, policy.OriginHand, append(slices.Clone(c.When), q.When)
+		}
+	}
+	return e
 }
 
 // Rule implements Work.
