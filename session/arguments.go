@@ -39,7 +39,13 @@ func (s *Session) ProposeConditions(c policy.Call, exec bool) (p policy.Proposal
 			seen = append(seen, a.Seen())
 		}
 	}
+	s.mu.RLock()
+	note := s.merged.valuesNote()
+	s.mu.RUnlock()
 	for _, p := range policy.Propose(seen) {
+		if p.Why != "" && note != "" {
+			p.Why += "; " + note
+		}
 		return p, true
 	}
 	return policy.Proposal{}, false
@@ -59,11 +65,24 @@ func (a Argument) key() argKey {
 	return k
 }
 
-// Arguments returns the argument values that were seen, by group, call and value.
+// Arguments returns the argument values that were seen, by group, call and value, those
+// of merged runs among them.
 func (s *Session) Arguments() []Argument {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.sortedArguments()
+	var own, out []RunValue
+	for _, a := range s.sortedArguments() {
+		own = append(own, RunValue{Argument: a})
+	}
+	if out = own; len(s.merged.values) > 0 {
+		out = addValues(own, s.merged.values, false)
+	}
+	list := make([]Argument, len(out))
+	for i, v := range out {
+		list[i] = v.Argument
+		list[i].Values = slices.Clone(v.Values)
+	}
+	return list
 }
 
 func (s *Session) sortedArguments() []Argument {

@@ -76,7 +76,7 @@ func Merge(tool string, inputs ...Input) (*Session, []string, error) {
 		}
 	})
 	s.AddSplit(mergedSplit(m.runs))
-	return s, slices.Concat(m.notes, m.differences(), deniedByEdits(s), leftOutByEdits(s)), nil
+	return s, slices.Concat(m.notes, m.differences(), deniedByEdits(s), leftOutByEdits(s), unknownValues(s)), nil
 }
 
 // merger collects what goes into a merged session.
@@ -168,6 +168,7 @@ func (s *Session) ownRun(name string) (*Run, error) {
 			}
 		}
 	}
+	r.Values, r.ValuesWhole = s.ownValues(sp)
 	r = r.clipped()
 	return &r, nil
 }
@@ -321,6 +322,17 @@ func leftOutByEdits(s *Session) []string {
 		}
 	}
 	return out
+}
+
+// unknownValues says of which runs the argument values are not known, where conditions
+// could be made of the others'.
+func unknownValues(s *Session) []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if note := s.merged.valuesNote(); note != "" && len(s.merged.values) > 0 {
+		return []string{"arguments of calls: " + note + ": conditions that are made of the others' may refuse what those used"}
+	}
+	return nil
 }
 
 // lastEdits notes the edits of one input that stand, call by call.

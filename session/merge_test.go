@@ -80,7 +80,9 @@ func mergedSession(t testing.TB) *Session {
 	s := New(Meta{Tool: "test"})
 	uses := []policy.Use{{Call: callRead, Count: 3, First: -2, Last: -1}, {Call: callWrite, InFlight: true}}
 	s.merged.add(Run{ID: "1", Name: "a\x1b", Length: time.Second, Split: Split{At: 5, Evidence: []Evidence{{Text: "it waits"}}},
-		Notes: []string{"the start was not seen"}, Seen: policy.Observed{policy.Boot: uses, policy.Run: uses[:1]}})
+		Notes: []string{"the start was not seen"}, Seen: policy.Observed{policy.Boot: uses, policy.Run: uses[:1]},
+		Values:      []RunValue{{Argument{trace.Main, callRead, []uint64{7}, 2, -5, 9}, policy.PhasesOf(policy.Boot, policy.Run)}},
+		ValuesWhole: true})
 	s.merged.add(Run{ID: "2", Proposed: true, Split: Split{Evidence: []Evidence{}}, Notes: []string{}, Seen: policy.Observed{policy.Admin: uses}})
 	s.AddSplit(mergedSplit(s.merged.runs))
 	return s

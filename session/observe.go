@@ -61,7 +61,7 @@ func (s *Session) Policy(sp Split) policy.Policy {
 // phases together.
 func (s *Session) values(sp Split) map[policy.Phase][]Argument {
 	if len(s.arguments) == 0 {
-		return nil
+		return s.merged.inPhases(nil)
 	}
 	out := map[policy.Phase][]Argument{}
 	windows := s.windows(sp)
@@ -73,7 +73,7 @@ func (s *Session) values(sp Split) map[policy.Phase][]Argument {
 			}
 		}
 	}
-	return out
+	return s.merged.inPhases(out)
 }
 
 func seenOf(values map[policy.Phase][]Argument) map[policy.Phase][]policy.Seen {

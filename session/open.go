@@ -319,7 +319,7 @@ func (l *loader) split(w wireSplit) error {
 }
 
 func (l *loader) run(w wireRun) error {
-	l.take(len(w.Phase) + len(w.Notes))
+	l.take(len(w.Phase) + len(w.Notes) + len(w.Values))
 	r, err := w.run()
 	if err != nil {
 		return err

@@ -92,7 +92,7 @@ func Rehearse(s *Session, sp Split, p policy.Policy) Rehearsal {
 			if !set.Has(u.Call) {
 				out.refuse(d)
 			} else {
-				out.condition(p, d, u, values[phase])
+				out.condition(p, d, u, values[phase], s.merged.unknownValues() == 0)
 			}
 		}
 	}
@@ -124,9 +124,9 @@ func (r *Rehearsal) refuse(d Denied) {
 }
 
 // condition holds the recorded arguments of a call that is allowed against the
-// conditions on it, if any.
-func (r *Rehearsal) condition(p policy.Policy, whole Denied, u policy.Use, values []Argument) {
-	ph := whole.Phase
+// conditions on it, if any. whole is unset where some of merged runs are not known.
+func (r *Rehearsal) condition(p policy.Policy, d Denied, u policy.Use, values []Argument, whole bool) {
+	ph, answer := d.Phase, d.Answer
 	filter := policy.Run
 	if ph == policy.Boot {
 		filter = policy.Boot
@@ -134,7 +134,7 @@ func (r *Rehearsal) condition(p policy.Policy, whole Denied, u policy.Use, value
 	if p.When(filter, u.Call) == nil {
 		return
 	}
-	d := Denied{Call: u.Call, Phase: ph, Answer: whole.Answer}
+	d = Denied{Call: u.Call, Phase: ph, Answer: answer}
 	judged := false
 	for _, a := range values {
 		if a.Call != u.Call {
@@ -154,7 +154,7 @@ func (r *Rehearsal) condition(p policy.Policy, whole Denied, u policy.Use, value
 	if d.Count > 0 {
 		r.refuse(d)
 	}
-	if !judged || !p.Judged(filter, u.Call) || u.Earlier > 0 {
+	if !judged || !p.Judged(filter, u.Call) || u.Earlier > 0 || u.OfRuns > 0 && !whole {
 		r.Unjudged = append(r.Unjudged, u.Call)
 	}
 }

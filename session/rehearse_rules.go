@@ -51,10 +51,13 @@ func RehearseRules(s *Session, sp Split, rules policy.Rules, late bool) ProfileR
 			switch allows, denies := rules.Answers(u.Call); {
 			case allows && denies:
 				d, why := s.byValue(d, w, rules, args)
+				if u.OfRuns > 0 && len(s.arguments) == 0 {
+					d, why = s.merged.byRuns(Denied{Call: u.Call, Phase: phase, Count: u.Count, First: u.First, Last: u.Last}, rules)
+				}
 				if d.Refused != nil {
 					some = append(some, d)
 				}
-				if u.Earlier > 0 || u.OfRuns > 0 {
+				if u.Earlier > 0 || u.OfRuns > 0 && len(s.arguments) > 0 {
 					why = "it looks at arguments, and their values are not kept of other recordings"
 				}
 				if why != "" {

@@ -95,16 +95,31 @@ func TestRehearseRules(t *testing.T) {
 			}
 		})
 	}
-	// In a merged session the values are gone, and in a phase that this recording
-	// does not have there are none.
+	// A merged session judges by the values of its runs, and says where it has none of one.
 	m, _, err := Merge("test", Input{"a", withSplit(s, Split{At: 2 * sec, Stop: 25 * sec})})
 	if err != nil {
 		t.Fatal(err)
 	}
 	msp, _ := m.Split()
-	r := RehearseRules(m, msp, rules(without(socket, allow(socket, is(0, 2)...))...), false)
-	if len(r.Denied) != 0 || len(r.Unsure) != 3 || !strings.Contains(r.Unsure[0].Why, "other recordings") {
-		t.Errorf("merged: %+v", r)
+	of2 := rules(without(socket, allow(socket, is(0, 2)...))...)
+	r, own := RehearseRules(m, msp, of2, false), RehearseRules(s, Split{At: 2 * sec, Stop: 25 * sec}, of2, false)
+	told := func(r ProfileRehearsal) (out []string) {
+		for _, d := range r.Denied {
+			out = append(out, fmt.Sprint(d.Call, d.Phase, d.Count, d.Refused))
+		}
+		for _, u := range r.Unsure {
+			out = append(out, fmt.Sprint(u.Call, u.Phase, u.Count, u.Why))
+		}
+		return out
+	}
+	if got, want := told(r), told(own); len(want) == 0 || !slices.Equal(got, want) {
+		t.Errorf("merged: %q, alone: %q", got, want)
+	}
+	lacks := m.merged.runs[0]
+	lacks.ID, lacks.Values, lacks.ValuesWhole = "old", nil, false
+	m.merged.add(lacks)
+	if r := RehearseRules(m, msp, of2, false); len(r.Unsure) != 3 || !strings.Contains(r.Unsure[0].Why, "of 1 of 2 runs not all values are known") {
+		t.Errorf("merged with one that has none: %+v", r)
 	}
 	r = RehearseRules(s, sp, rules(append(all, allow(200))...), false)
 	if !slices.Equal(r.Unused, []policy.Call{nr(200)}) {

@@ -31,6 +31,10 @@ type Run struct {
 	// Seen has the uses of each phase, by call. Their times are offsets from
 	// the split: negative in boot.
 	Seen policy.Observed
+	// Values are the arguments that calls had, of those that decide what a call does, by
+	// group, call and value. ValuesWhole says that they are all that were used.
+	Values      []RunValue
+	ValuesWhole bool
 }
 
 // PhasesOf returns the phases in which the run saw a call.
@@ -49,6 +53,9 @@ type merged struct {
 	runs   []Run
 	total  map[phaseCall]policy.Use // with the number of runs in Runs
 	phases map[policy.Phase]int     // runs that saw anything in the phase
+
+	values    []RunValue // of all runs together
+	valuesCut bool       // some had no room
 }
 
 // phaseCall names a call in a phase.
@@ -75,6 +82,7 @@ func (m *merged) add(r Run) bool {
 		m.total, m.phases = map[phaseCall]policy.Use{}, map[policy.Phase]int{}
 	}
 	m.runs = append(m.runs, r)
+	m.takeValues(r)
 	for ph, uses := range r.Seen {
 		if len(uses) > 0 {
 			m.phases[ph]++
@@ -167,6 +175,7 @@ func (r Run) joined(o Run) Run {
 		}
 	}
 	r.Seen = seen
+	r.Values, r.ValuesWhole = addValues(r.Values, o.Values, true), r.ValuesWhole && o.ValuesWhole
 	return r
 }
 
@@ -186,7 +195,7 @@ func compareRuns(a, b Run) int {
 
 // bare is all that is known of a run but what it saw, as bytes.
 func (r Run) bare() []byte {
-	r.Seen = nil
+	r.Seen, r.Values = nil, nil
 	return runFrame(r).payload
 }
 

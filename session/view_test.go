@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"speaker/policy"
 	"speaker/trace"
 )
@@ -170,7 +172,8 @@ func TestRehearse(t *testing.T) {
 	}
 	sp := Split{At: 5}
 	got := Rehearse(s, sp, s.Policy(sp))
-	want := []Denied{{Call: mkdir, Phase: policy.Exec, Count: 4, First: 3, Last: 7}}
+	eperm := policy.RefuseWith(unix.EPERM)
+	want := []Denied{{Call: mkdir, Phase: policy.Exec, Count: 4, First: 3, Last: 7, Answer: eperm}}
 	if !reflect.DeepEqual(got.Denied, want) {
 		t.Errorf("denied %+v, want %+v", got.Denied, want)
 	}
@@ -186,8 +189,8 @@ func TestRehearse(t *testing.T) {
 	s.AddEdit(policy.Edit{Op: policy.OpDeny, Call: wait, Phase: policy.Run})
 	s.AddEdit(policy.Edit{Op: policy.OpDeny, Call: mkdir, Phase: policy.Boot})
 	got = Rehearse(s, sp, s.Policy(sp))
-	want = []Denied{{Call: mkdir, Phase: policy.Boot, Count: 2, First: 1, Last: 2}, {Call: wait, Phase: policy.Run, InFlight: true},
-		{Call: mkdir, Phase: policy.Exec, Count: 4, First: 3, Last: 7}}
+	want = []Denied{{Call: mkdir, Phase: policy.Boot, Count: 2, First: 1, Last: 2, Answer: eperm}, {Call: wait, Phase: policy.Run, InFlight: true, Answer: eperm},
+		{Call: mkdir, Phase: policy.Exec, Count: 4, First: 3, Last: 7, Answer: eperm}}
 	if !reflect.DeepEqual(got.Denied, want) {
 		t.Errorf("denied %+v, want %+v", got.Denied, want)
 	}

@@ -24,11 +24,14 @@ type wireRun struct {
 	First    []int64  `cbor:"12,keyasint"` // after the split
 	Span     []int64  `cbor:"13,keyasint"` // from first to last
 	InFlight []uint8  `cbor:"14,keyasint"` // 1: a thread was asleep in it
+
+	Values []wireRunValue `cbor:"15,keyasint,omitempty"`
+	Whole  bool           `cbor:"16,keyasint,omitempty"` // the values are all that were used
 }
 
 func runFrame(r Run) frame {
 	w := wireRun{ID: r.ID, Name: r.Name, Meta: wireMetaOf(r.Meta), Length: int64(r.Length),
-		Split: wireSplitOf(splitAdd, r.Split), Proposed: r.Proposed, Notes: r.Notes}
+		Split: wireSplitOf(splitAdd, r.Split), Proposed: r.Proposed, Notes: r.Notes, Values: wireRunValues(r.Values), Whole: r.ValuesWhole}
 	for _, ph := range sortedPhases(r.Seen) {
 		for _, u := range r.Seen[ph] {
 			asleep := uint8(0)
@@ -51,7 +54,11 @@ func (w wireRun) run() (Run, error) {
 		return Run{}, fmt.Errorf("%w: run of %d uses", errFrame, n)
 	}
 	r := Run{ID: w.ID, Name: w.Name, Meta: w.Meta.meta(), Length: time.Duration(w.Length),
-		Split: w.Split.split(), Proposed: w.Proposed, Notes: w.Notes, Seen: policy.Observed{}}
+		Split: w.Split.split(), Proposed: w.Proposed, Notes: w.Notes, Seen: policy.Observed{}, ValuesWhole: w.Whole}
+	var err error
+	if r.Values, err = runValues(w.Values); err != nil {
+		return Run{}, err
+	}
 	for i := range n {
 		first := time.Duration(w.First[i])
 		u := policy.Use{Call: policy.Call{ABI: policy.ABI(w.ABI[i]), Nr: w.Nr[i]}, Count: w.Count[i],
