@@ -49,6 +49,7 @@ type late struct {
 	mu      sync.Mutex
 	catcher *injector.Catcher // nil: nobody is caught
 	status  LateStatus
+	left    bool           // nobody is to be caught any more
 	pids    map[int]uint64 // who came, and began when
 	choice  atomic.Value   // status.Choice, for who has no time to wait
 }
@@ -69,13 +70,17 @@ func newLate(c Config, now func() *hold) *late {
 
 // start catches who comes in from now on.
 func (l *late) start() error {
-	k, err := injector.StartCatching(injector.Catching{Entries: *l.config.Entries, Start: l.config.Insns, LateBoot: l.config.LateBootInsns, Narrow: l.config.NarrowInsns, Late: l.config.Late})
+	entries := *l.config.Entries
+	if h := l.now(); h != nil {
+		entries.CgroupPath = h.config.Cgroup
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k, err := injector.StartCatching(injector.Catching{Entries: entries, Start: l.config.Insns, LateBoot: l.config.LateBootInsns, Narrow: l.config.NarrowInsns, Late: l.status.Choice})
 	if err != nil {
 		return fmt.Errorf("catch who comes in: %w", err)
 	}
-	l.mu.Lock()
 	l.catcher, l.status.Catching = k, true
-	l.mu.Unlock()
 	go l.listen(k)
 	return nil
 }
@@ -84,7 +89,7 @@ func (l *late) start() error {
 func (l *late) stop() {
 	l.mu.Lock()
 	k := l.catcher
-	l.catcher, l.status.Catching = nil, false
+	l.catcher, l.status.Catching, l.left = nil, false, true
 	l.mu.Unlock()
 	if k != nil {
 		k.Close()
@@ -98,6 +103,14 @@ func (l *late) choose(c Choice) error {
 	default:
 		return fmt.Errorf("unknown choice %q", c)
 	}
+	if err := l.take(c); err != nil {
+		return err
+	}
+	l.note(fmt.Sprintf("what becomes of who comes in later: %s", c))
+	return nil
+}
+
+func (l *late) take(c Choice) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.catcher != nil {
@@ -107,7 +120,6 @@ func (l *late) choose(c Choice) error {
 	}
 	l.status.Choice = c
 	l.choice.Store(c)
-	l.note(fmt.Sprintf("what becomes of who comes in later: %s", c))
 	return nil
 }
 
@@ -115,29 +127,36 @@ func (l *late) choose(c Choice) error {
 func (l *late) listen(k *injector.Catcher) {
 	for {
 		x, f, err := k.Next()
-		if err != nil {
+		switch {
+		case err != nil:
 			l.over(k, err)
 			return
-		}
-		if x.Late {
+		case x.Late:
 			l.came(x, f)
-			continue
-		}
-		p := program{pid: x.Pid, listener: f, noNewPrivs: x.NoNewPrivs}
-		if f == nil {
-			p.err = fmt.Errorf("its program (pid %d) was not caught, and runs as it would have: %s", x.Pid, x.Err)
-		}
-		select {
-		case l.programs <- p:
-		default:
-			if f != nil {
-				f.Close()
-			}
+		case f != nil:
+			l.begin(program{pid: x.Pid, listener: f, noNewPrivs: x.NoNewPrivs})
+		case x.Missed:
+			l.begin(program{pid: x.Pid, err: fmt.Errorf("its program (pid %d) was not caught, and runs as it would have: %s", x.Pid, x.Err)})
 		}
 	}
 }
 
-// over notes that nobody is caught any more, unless it was us who ended that.
+// begin hands a program on. There is one at a time.
+func (l *late) begin(p program) {
+	select {
+	case l.programs <- p:
+	default:
+		if p.listener != nil {
+			p.listener.Close()
+		}
+	}
+}
+
+// anewAfter is when another catcher takes the place of one that was killed.
+const anewAfter = time.Second
+
+// over notes that nobody is caught any more, unless it was us who ended that, and tries
+// to catch again.
 func (l *late) over(k *injector.Catcher, why error) {
 	l.mu.Lock()
 	ours := l.catcher == k
@@ -146,10 +165,31 @@ func (l *late) over(k *injector.Catcher, why error) {
 		l.status.Last = "who comes in is caught no more: " + why.Error()
 	}
 	l.mu.Unlock()
-	if ours {
-		k.Close()
-		l.note("who comes in is caught no more: " + why.Error())
+	if !ours {
+		return
 	}
+	k.Close()
+	if l.now() == nil {
+		l.begin(program{err: fmt.Errorf("whoever was to catch it is gone: %w", why)})
+		return
+	}
+	l.note("who comes in is caught no more: " + why.Error())
+	time.AfterFunc(anewAfter, l.anew)
+}
+
+// anew catches again, once there is a life to catch for.
+func (l *late) anew() {
+	l.mu.Lock()
+	left := l.left
+	l.mu.Unlock()
+	if left || l.now() == nil {
+		return
+	}
+	if err := l.start(); err != nil {
+		l.note(err.Error())
+		return
+	}
+	l.note("who comes in is caught again")
 }
 
 // note writes into the journal of the hold, if there is one yet.
@@ -159,26 +199,29 @@ func (l *late) note(why string) {
 	}
 }
 
-// came counts one that came in later, and answers for it.
+// came counts one that came in later, and has the hold answer for it.
 func (l *late) came(x injector.Catch, f *os.File) {
+	h := l.now()
+	if f != nil {
+		defer f.Close()
+		if h != nil { // else it fails as if we were killed
+			_ = h.ears.add(f, x.Pid, FromLate)
+		}
+	}
+	if x.Err != "" {
+		l.note(fmt.Sprintf("process %d (%s) came in: %s", x.Pid, x.Comm, x.Err))
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.remember(x.Pid)
 	switch {
 	case x.Refused:
 		l.status.Refused++
-	case x.Missed, x.Err != "":
+	case x.Missed:
 		l.status.Missed++
 		l.status.Last = fmt.Sprintf("process %d (%s) came in and runs without our filter: %s", x.Pid, x.Comm, x.Err)
-		l.note(l.status.Last)
-	default:
+	case x.Err == "":
 		l.status.Caught++
-	}
-	if f != nil {
-		defer f.Close()
-		if h := l.now(); h != nil { // else it fails as if we were killed
-			_ = h.ears.add(f, x.Pid, FromLate)
-		}
 	}
 }
 

@@ -1,0 +1,124 @@
+package apply
+
+import (
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"speaker/trace/proc"
+	engines "speaker/trace/target"
+	"speaker/trace/target/enginetest"
+)
+
+// runsOn waits until a container's program is neither stopped nor traced, and wants no
+// more filters on it than one besides its own.
+func (e engine) runsOn(t *testing.T, own int) {
+	t.Helper()
+	pid := e.pid(t)
+	if pid == 0 {
+		t.Fatal("it does not run")
+	}
+	eventually(t, "it runs on", func() bool {
+		i, err := proc.Read(pid)
+		return err == nil && i.Tracer == 0 && !strings.ContainsRune("tTZ", rune(i.State))
+	})
+	if n := filters(t, pid); n != own && n != own+1 {
+		t.Errorf("it has %d filters, %d are its own", n, own)
+	}
+}
+
+// leaves has whatever keeper there is let the next life be.
+func (e engine) leaves(t *testing.T) {
+	t.Helper()
+	h, err := Attach(e.id)
+	if err == nil {
+		err = h.Leave()
+	}
+	if err != nil && !errors.Is(err, ErrEnded) && !errors.Is(err, ErrBereft) {
+		t.Fatal(err)
+	}
+}
+
+// Whoever is killed at whatever step of a boot under a hold: the container is started,
+// and its program runs, neither stopped nor traced.
+func TestKilledAtBoot(t *testing.T) {
+	d := enginetest.NeedDocker(t)
+	e := engine{name: "speaker-apply-killed", controller: engines.BootController(),
+		command: func(args ...string) *exec.Cmd { return exec.Command("docker", args...) }}
+	d.Remove(t, e.name)
+	e.id = d.Run(t, "run", "-d", "--name", e.name, "--stop-timeout", "0", enginetest.Image, "/few", "600")
+	own := filters(t, e.pid(t))
+	for _, who := range []string{"injector", "parent"} {
+		t.Run(map[string]string{"injector": "catcher", "parent": "keeper"}[who], func(t *testing.T) {
+			everyStep(t, 25, func(t *testing.T, at int) bool {
+				reached, reset := stepping(t, at, who)
+				_, err := e.bootHeld(t, "restart")
+				reset()
+				if err == nil && !reached() {
+					e.leaves(t)
+					return false
+				}
+				e.runsOn(t, own)
+				e.leaves(t)
+				return true
+			})
+		})
+	}
+}
+
+// A catcher that is killed while programs come in: they run, and the next ones are caught
+// again.
+func TestKilledWhileTheyComeIn(t *testing.T) {
+	d := enginetest.NeedDocker(t)
+	e := engine{name: "speaker-apply-killed-late", controller: engines.BootController(),
+		command: func(args ...string) *exec.Cmd { return exec.Command("docker", args...) }}
+	d.Remove(t, e.name)
+	e.id = d.Run(t, "create", "--name", e.name, "--stop-timeout", "0", enginetest.Image, "/few", "600")
+	h, err := e.bootHeld(t, "start")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := filters(t, e.pid(t)) - 1
+	for round := range 3 {
+		keeper := status(t, h).Keeper
+		ended := make(chan error, 4)
+		for range cap(ended) {
+			go func() { ended <- e.command("exec", e.id, "/first").Run() }()
+		}
+		time.Sleep(time.Duration(40+30*round) * time.Millisecond)
+		for _, pid := range childrenOf(t, keeper) {
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+		for range cap(ended) {
+			select {
+			case <-ended:
+			case <-time.After(20 * time.Second):
+				t.Fatal("one that came in hangs")
+			}
+		}
+		e.runsOn(t, own)
+		eventually(t, "somebody catches again", func() bool { return status(t, h).Late.Catching })
+	}
+	e.comesIn(t, h, "0", LateStatus{Caught: 1})
+}
+
+func childrenOf(t *testing.T, pid int) (out []int) {
+	t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range all {
+		n, _ := strconv.Atoi(filepath.Base(p))
+		if _, parent, ok := proc.Began(n); ok && parent == pid {
+			out = append(out, n)
+		}
+	}
+	return out
+}
