@@ -380,6 +380,9 @@ func (m *model) askBoot(t bench.Item, then func(*model) tea.Cmd) tea.Cmd {
 		say(warn, "%s is running. Booting it again stops it first: whoever uses it is interrupted.", t.Name),
 		say(plainLine, "The tracer is armed before it starts, so that its first call is seen."),
 	}
+	if m.snap != nil && m.snap.state.Hold != nil {
+		lines = append(lines, say(plainLine, "It is booted as it is configured: the hold ends with this life, and what it denies is allowed for the stop."))
+	}
 	m.open(&confirm{title: fmt.Sprintf("Boot %s again?", t.Name), lines: lines, yes: "Boot again", then: then}, false)
 	return nil
 }

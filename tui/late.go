@@ -10,8 +10,10 @@ import (
 var containerHold = []line{
 	say(plainLine, "Its engine starts it as it is configured, and its program is caught at its first instruction. b boots it again as it was. If it cannot be caught, it runs as it would have, and you are told."),
 	say(plainLine, "Started again by anybody else it is held again, in boot. Who comes in later (docker exec, probes) gets the start filter from the first call on, and what boot alone needs is let through to it; J changes that."),
-	say(warn, "Unless its program has CAP_SYS_ADMIN it gets no_new_privs for this life: setuid programs in it then gain nothing."),
 }
+
+// unlooked stands for the check of no_new_privs where no process runs to be looked at.
+var unlooked = say(warn, "Unless its program has CAP_SYS_ADMIN it gets no_new_privs for this life: setuid programs in it then gain nothing.")
 
 // lateWords tell what each choice does to who comes in later.
 var lateWords = map[apply.LateChoice]string{

@@ -205,6 +205,9 @@ func (m *model) askHold(auto bool) tea.Cmd {
 		lines := []line{say(plainLine, "%s is stopped and booted again under a filter that lets all of boot and run through. Crossing the split then denies what run does not need; that can be undone (z).", name)}
 		if m.snap.state.Item.Container() {
 			lines = append(lines, containerHold...)
+			if m.snap.state.Ended {
+				lines = append(lines, unlooked)
+			}
 		}
 		c := &confirm{title: "Hold: boot " + name + " under the two-phase filter?", yes: "Boot and hold"}
 		if auto {

@@ -22,7 +22,8 @@ func standsOn(h apply.HoldInfo, t target.Target) bool {
 }
 
 // leaveHolds has the keepers of a container that is about to be booted let its next life
-// alone: it is booted as it was, or under a hold of its own.
+// alone: it is booted as it was, or under a hold of its own. What they deny is allowed
+// from now on, for the stop.
 func leaveHolds(t target.Target) error {
 	holds, err := apply.FindHolds()
 	if err != nil {
@@ -35,6 +36,9 @@ func leaveHolds(t target.Target) error {
 		hold, err := apply.Attach(h.Name)
 		if err == nil {
 			err = hold.Leave()
+		}
+		if err == nil {
+			err = hold.Allow() // its stop may need what was removed
 		}
 		if err != nil && !errors.Is(err, apply.ErrNobodyComes) && !errors.Is(err, apply.ErrEnded) {
 			return fmt.Errorf("the hold in place on %s cannot be ended: %w", t.Name, err)
