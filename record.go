@@ -194,18 +194,10 @@ func (r *recording) life(ctx context.Context, w bench.Work) {
 // nextLife waits, if lives are followed, for the container to be started again, and
 // goes over to that life. It returns nil when ctx ends.
 func nextLife(ctx context.Context, w bench.Work) (bench.Work, error) {
-	t := time.NewTicker(200 * time.Millisecond)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil, nil
-		case <-t.C:
-			if st := w.State(); st.Recorded || st.Again != 0 {
-				return w.WatchAgain(ctx)
-			}
-		}
+	if !waitFor(ctx, func() bool { st := w.State(); return st.Recorded || st.Again != 0 }) {
+		return nil, nil
 	}
+	return w.WatchAgain(ctx)
 }
 
 // waiting is what a pinned split still waits for.
@@ -241,16 +233,25 @@ func teller(cmd *cobra.Command, sess *session.Session) func(bench.State) {
 
 // waitEnd returns when ctx or the target ends, and calls look now and then.
 func waitEnd(ctx context.Context, w bench.Work, look func(bench.State)) {
+	waitFor(ctx, func() bool {
+		st := w.State()
+		look(st)
+		return st.Ended
+	})
+}
+
+// waitFor asks five times a second until the answer is yes; false means that ctx
+// ended before.
+func waitFor(ctx context.Context, yes func() bool) bool {
 	t := time.NewTicker(200 * time.Millisecond)
 	defer t.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return false
 		case <-t.C:
-			st := w.State()
-			if look(st); st.Ended {
-				return
+			if yes() {
+				return true
 			}
 		}
 	}
