@@ -65,7 +65,7 @@ func attack(t *testing.T, wrap []string) {
 	told(t, dir, "held", st.Keeper, socket)
 	got := heard(t, dir, "held end")
 	judgeAttempts(t, got, "held", map[string][]string{"plain": {"-"}, "connect": {"closed"}, "fd": {"EACCES", "ENOENT"}, "mem": {"EACCES", "ENOENT"},
-		"pidfd": {"EPERM", "ESRCH", "EBADF"}, "ptrace": {"EPERM", "ESRCH"}, "search": {"none"}, "seccomp": {"EPERM"}, "listener": {"EPERM"}, "prctl": nil})
+		"pidfd": {"EPERM", "ESRCH", "EBADF"}, "ptrace": {"EPERM", "ESRCH"}, "stop": {"got-0", "ESRCH"}, "search": {"none"}, "seccomp": {"EPERM"}, "listener": {"EPERM"}, "prctl": nil})
 	if now, err := h.Status(); err != nil || now.Mode != "deny" || now.Keeper != st.Keeper {
 		t.Errorf("the keeper afterwards: %v %+v", err, now)
 	}

@@ -132,14 +132,17 @@ func (e engine) holdsAtBoot(t *testing.T) {
 		}
 		e.comesIn(t, h, x.want, x.counts)
 	}
+	if err := h.WatchHealth(Health{Probes: []string{"cmd:true"}}); err != nil {
+		t.Fatal(err)
+	}
 	first := s.Pid
 	e.run(t, "restart", "-t", "0", e.id)
 	eventually(t, "it is held again", func() bool {
 		s, err := h.Status()
 		return err == nil && s.Pid != first && s.Mode == "boot" && s.Notified == 7
 	})
-	if s := status(t, h); s.Pid != e.pid(t) {
-		t.Errorf("held is %d, it runs as %d", s.Pid, e.pid(t))
+	if s := status(t, h); s.Pid != e.pid(t) || len(s.Health.Probes) != 1 {
+		t.Errorf("held is %d, it runs as %d; it is asked %v", s.Pid, e.pid(t), s.Health)
 	}
 	// Anew, as by H: the keeper before leaves, and the next one has its name.
 	if err := h.Leave(); err != nil {

@@ -87,6 +87,8 @@ func serve(dir string) int {
 					_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 				case "child": // a worker that dies of a denial
 					fmt.Fprintln(c, errnoOf(exec.Command("/proc/self/exe", "_worker", dir).Run()))
+				case "pose":
+					fmt.Fprintln(c, errnoOf(pose(filepath.Join(dir, "posed.sock"))))
 				case "mkdir":
 					fmt.Fprintln(c, errnoOf(tryMkdir(filepath.Join(dir, "made"))))
 				case "inet":
@@ -97,6 +99,24 @@ func serve(dir string) int {
 			}
 		}()
 	}
+}
+
+// pose answers on a socket as a keeper would.
+func pose(path string) error {
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return err
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			fmt.Fprintln(c, `{"Status":{"Name":"posed","Mode":"deny","Alive":true}}`)
+		}
+	}()
+	return nil
 }
 
 func tryMkdir(path string) error {

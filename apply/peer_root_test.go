@@ -79,6 +79,21 @@ func TestPeerInCgroup(t *testing.T) {
 	}
 }
 
+// A target that got at the folder of the sockets, and answers there itself, is not taken
+// for a keeper.
+func TestPeerPoses(t *testing.T) {
+	s, _ := held(t, "real")
+	s.wants("pose", "ok")
+	record := strings.Replace(readFile(t, filepath.Join(keeperDir, "real.json")), `"real"`, `"posed"`, 1)
+	if err := os.WriteFile(filepath.Join(s.dir, "posed.json"), []byte(record), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	keeperDir = s.dir // the next of the cleanups sets it back
+	if _, err := Attach("posed"); err == nil || !strings.Contains(err.Error(), "is not its keeper: the peer is under a seccomp filter") {
+		t.Errorf("attached: %v", err)
+	}
+}
+
 // Whoever has the number of a peer that has ended is not taken for it.
 func TestPeerEnded(t *testing.T) {
 	needPeerPidfd(t)

@@ -46,9 +46,7 @@ func (h *hold) watchHealth(x Health) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	if _, err := n.ask(ctx); err != nil {
-		cancel()
+	if _, err := n.ask(context.Background()); err != nil {
 		return fmt.Errorf("not watched, for it fails already: %w", err)
 	}
 	h.mu.Lock()
@@ -57,15 +55,30 @@ func (h *hold) watchHealth(x Health) error {
 		h.nurse.cancel()
 	}
 	if len(n.probes) == 0 {
-		cancel()
 		h.nurse = nil
 		h.log.note(h.mode, "no probe is asked any more")
 		return nil
 	}
-	n.cancel, h.nurse = cancel, n
+	h.hire(n)
 	h.log.note(h.mode, "while removed calls are denied it has to answer: "+strings.Join(x.Probes, ", "))
-	go h.nursing(ctx, n)
 	return nil
+}
+
+// hire has a nurse begin. Locked by the caller.
+func (h *hold) hire(n *nurse) {
+	var ctx context.Context
+	ctx, n.cancel = context.WithCancel(context.Background())
+	n.to.Pid = h.program
+	h.nurse = n
+	go h.nursing(ctx, n)
+}
+
+// program is a process of the target.
+func (h *hold) program() int {
+	if pids := (record{Pid: h.config.Pid, Cgroup: h.config.Cgroup}).pids(1); len(pids) > 0 {
+		return pids[0]
+	}
+	return h.config.Pid
 }
 
 func (h *hold) newNurse(x Health) (*nurse, error) {
@@ -74,12 +87,7 @@ func (h *hold) newNurse(x Health) (*nurse, error) {
 		return nil, err
 	}
 	n := &nurse{probes: probes, to: ready.Target{
-		Pid: func() int {
-			if pids := (record{Pid: h.config.Pid, Cgroup: h.config.Cgroup}).pids(1); len(pids) > 0 {
-				return pids[0]
-			}
-			return h.config.Pid
-		},
+		Pid:    h.program,
 		Engine: func() (*target.Docker, error) { return nil, errors.New("which container it is was not said") },
 	}}
 	if x.Container == "" {
@@ -127,15 +135,14 @@ func (h *hold) nursing(ctx context.Context, n *nurse) {
 			of, fails = crossed, 0
 		}
 		if !ask {
+			h.fails(n, nil)
 			continue
 		}
 		known, err := n.ask(ctx)
 		if ctx.Err() != nil || !known {
 			continue
 		}
-		h.mu.Lock()
-		n.failed = errText(err)
-		h.mu.Unlock()
+		h.fails(n, err)
 		if fails++; err == nil {
 			fails = 0
 		}
@@ -143,6 +150,13 @@ func (h *hold) nursing(ctx context.Context, n *nurse) {
 			h.bark(crossed, fmt.Sprintf("%v, %d times in a row, %s after the crossing", err, fails, time.Since(crossed).Round(100*time.Millisecond)))
 		}
 	}
+}
+
+// fails takes down how the last asking failed, nil for not.
+func (h *hold) fails(n *nurse, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n.failed = errText(err)
 }
 
 // sick reports whether probes are to be asked now, and since when removed calls are

@@ -85,6 +85,9 @@ func (h *hold) inherit(from *hold) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.watchdog = from.watchdog
+	if from.nurse != nil {
+		h.hire(&nurse{probes: from.nurse.probes, to: from.nurse.to})
+	}
 	for key, r := range from.rules {
 		if key.pid == 0 {
 			h.rules[key] = r

@@ -223,6 +223,9 @@ static void by_pidfd(void)
 }
 static void by_ptrace(void) { tell("ptrace", named(ptrace(PTRACE_SEIZE, keeper, 0, 0))); }
 
+/* Stops the keeper, which goes on by itself: until then our calls wait. */
+static void by_stop(void) { tell("stop", named(kill(keeper, SIGSTOP))); }
+
 /* Looks for a listener in every process that it sees. */
 static void by_search(void)
 {
@@ -241,7 +244,7 @@ static void by_search(void)
 	tell("search", found ? "FOUND" : "none");
 }
 
-static void (*const held[])(void) = {plain, by_connect, by_fd, by_mem, by_pidfd, by_ptrace, by_search, by_seccomp, by_listener, by_prctl, NULL};
+static void (*const held[])(void) = {plain, by_connect, by_fd, by_mem, by_pidfd, by_ptrace, by_stop, by_search, by_seccomp, by_listener, by_prctl, NULL};
 static void (*const sealed[])(void) = {plain, by_seccomp, by_prctl, by_off, by_listener, by_namespace, by_exec, by_memfd, by_ring,
 	by_thread, by_suspend, by_rewrite, by_search, NULL};
 
