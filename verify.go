@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"speaker/policy"
 	"speaker/session"
@@ -65,7 +66,7 @@ func (s *settings) verifySession(path string, sess *session.Session) error {
 		if n := f.spec.Conditional().Len(); n > 0 {
 			under = fmt.Sprintf(", %d under conditions", n)
 		}
-		fmt.Fprintf(s.out, "%s: %d calls allowed%s, %d asked for, %d instructions\n", f.name, f.spec.Allow.Len(), under, f.spec.Notify.Minus(f.spec.Allow).Len(), len(compiled.Insns))
+		fmt.Fprintf(s.out, "%s: %d calls allowed%s, %d asked for, %s\n", f.name, f.spec.Allow.Len(), under, f.spec.Notify.Minus(f.spec.Allow).Len(), sizeOf(compiled.Insns))
 		if err := s.proved(v); err != nil {
 			return err
 		}
@@ -91,9 +92,14 @@ func (s *settings) verifyProfile(cmd *cobra.Command, f *profileFlags, path strin
 		return err
 	}
 	always, sometimes := rules.Allowed()
-	fmt.Fprintf(s.out, "%s: a %s profile, default %s: %d calls allowed, %d more for some arguments, %d instructions\n",
-		printable(path), p.Format, rules.Outside().Default, always.Len(), sometimes.Len(), len(insns))
+	fmt.Fprintf(s.out, "%s: a %s profile, default %s: %d calls allowed, %d more for some arguments, %s\n",
+		printable(path), p.Format, rules.Outside().Default, always.Len(), sometimes.Len(), sizeOf(insns))
 	return s.proved(v)
+}
+
+// sizeOf tells what a program takes: in all, and for one call at most.
+func sizeOf(insns []unix.SockFilter) string {
+	return fmt.Sprintf("%d instructions, at most %d for a call", len(insns), policy.LongestWay(insns))
 }
 
 // proved prints a proof, or what speaks against it.

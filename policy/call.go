@@ -1,10 +1,3 @@
-// Package policy says what is allowed: system calls by name and ABI, what is known
-// of each (what it is for, its kin, what leaving it open costs), sets of them, the
-// two-phase policy that follows from a recording and from edits made by hand, and
-// the seccomp filters it compiles to. It also runs such filters in user space, so
-// that what the kernel will answer is known before it is asked.
-//
-// Everything here is a pure value. Nothing needs a privilege or the kernel.
 package policy
 
 import (

@@ -1,10 +1,15 @@
-// Package export writes a policy in the forms that other tools take: seccomp
-// profiles for container engines, and plain lists for people and for diff. It
-// reads such forms, too: Read gives a Profile of whatever a file holds, Resolve
-// what its filter would answer.
+// Package export writes policies in the forms that other tools take: seccomp
+// profiles for container engines, drop-ins for systemd, and plain lists for people
+// and for diff. It reads such forms, too.
 //
-// What is written depends on the policy and the options alone: the same policy
-// gives the same bytes.
+// Read gives a Profile of whatever a file holds, and WriteProfile writes one in another
+// form. A profile speaks in names, and some in capabilities and kernels: Resolve says
+// what its filter would answer on a Host, as policy.Rules, which compile and are proved
+// as policies are. Write takes a policy.Policy straight to a form. What a form cannot
+// say comes back as sentences, and is never lost in silence.
+//
+// Nothing here needs a privilege. What is written depends on what is given alone: the
+// same policy gives the same bytes.
 package export
 
 import (
