@@ -55,7 +55,8 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
-	if out, err := speaker(t, "check", pid, "--profile", profile(few+" clock_nanosleep")).CombinedOutput(); err != nil || !strings.Contains(string(out), "\nok       processes\n") {
+	if out, err := speaker(t, "check", pid, "--profile", profile(few+" clock_nanosleep")).CombinedOutput(); err != nil || !strings.Contains(string(out), "\nok       processes\n") ||
+		!strings.Contains(string(out), "\nnote     threads asleep in a call that is removed: they were stopped in a call") {
 		t.Errorf("%v %s", err, out)
 	}
 	for _, x := range [][2]string{{"", "what would be applied is not known"}, {"--before=seal", "nothing can be sealed"}} {

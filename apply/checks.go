@@ -223,11 +223,15 @@ func lookNoNewPrivs(s *subject) []find {
 func lookAsleep(s *subject) []find {
 	narrow, conditional := s.policy.Narrow(), s.policy.Conditional(policy.Run)
 	who, maybe := map[policy.Call][]string{}, map[policy.Call][]string{}
+	var restarted []string
 	for _, t := range s.threads {
 		if t.Nr < 0 {
 			continue
 		}
 		c := policy.Call{ABI: policy.ABI(t.ABI), Nr: uint32(t.Nr)}
+		if c.String() == restartSyscall {
+			restarted = append(restarted, fmt.Sprintf("%d (%q)", t.Tid, t.Comm))
+		}
 		if !narrow.Has(c) {
 			who[c] = append(who[c], fmt.Sprintf("%d (%q)", t.Tid, t.Comm))
 		} else if conditional.Has(c) {
@@ -247,8 +251,15 @@ func lookAsleep(s *subject) []find {
 			remedy: fmt.Sprintf("take the condition on %s back if it must go on", c)})
 	}
 	slices.SortFunc(out, func(a, b find) int { return strings.Compare(a.found, b.found) })
+	if len(restarted) > 0 {
+		out = append(out, find{level: Note, found: "they were stopped in a call, by a check or a pause say, and in which one is not known until they make it again: " + some(restarted),
+			remedy: "check again after they have"})
+	}
 	return out
 }
+
+// restartSyscall is the call that a stopped one goes on as.
+const restartSyscall = "restart_syscall"
 
 // those makes one find of all processes of which a word can be said.
 func (s *subject) those(level Level, word func(proc.Info) string) []find {
