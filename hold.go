@@ -36,7 +36,7 @@ or of the container that is held.
   ask     each removed call waits for an answer, for 10 s or --limit: then it is
           denied, or with --otherwise-allow allowed, and no more of the same wait
   answer  ID once|allow|deny|never: the answer to question ID, for this time or
-          from now on; --errno N denies with another error
+          from now on; --errno ENOSYS denies with another error
   keep    what --for would undo stays
   allow   removed calls are allowed again
   exec    boot|run|refuse: what becomes of who comes into a held container later
@@ -99,7 +99,7 @@ or of the container that is held.
 	c.Flags().BoolVar(&yes, "yes", false, "seal without a question")
 	c.Flags().StringVar(&x.call, "call", "", "deny or allow this call alone")
 	c.Flags().IntVar(&x.pid, "pid", 0, "and in this process alone")
-	c.Flags().Int32Var(&x.errno, "errno", 0, "the error of a denial, a number (0: the policy's)")
+	c.Flags().Var(&x.errno, "errno", "the error of a denial, EACCES or a number (default: the policy's)")
 	c.Flags().DurationVar(&asking.Limit, "limit", apply.AskWithin, "how long a thread waits for an answer (ask; up to 1m)")
 	c.Flags().BoolVar(&asking.Allow, "otherwise-allow", false, "allow what nobody answers in time (ask)")
 	c.Flags().DurationVar(&within, "for", 0, "deny for this long, unless it is kept (0: for good)")

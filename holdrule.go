@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 
+	"golang.org/x/sys/unix"
+
 	"speaker/apply"
 	"speaker/policy"
 	"speaker/tui/bench"
@@ -15,7 +17,33 @@ import (
 type only struct {
 	call  string
 	pid   int
-	errno int32
+	errno errnoFlag
+}
+
+// errnoFlag is an error by its name or number; 0: none is named.
+type errnoFlag int32
+
+func (e *errnoFlag) String() string {
+	if *e == 0 {
+		return ""
+	}
+	return policy.RefuseWith(unix.Errno(*e)).String()
+}
+
+func (e *errnoFlag) Type() string { return "error" }
+
+// Set reads it.
+func (e *errnoFlag) Set(s string) error {
+	if n, err := strconv.ParseUint(s, 10, 12); err == nil {
+		*e = errnoFlag(n)
+		return nil
+	}
+	a, err := policy.ParseAction(s)
+	if err != nil || a.Errno() == 0 {
+		return errors.New("say an error by its name or number: EACCES, 13")
+	}
+	*e = errnoFlag(a.Errno())
+	return nil
 }
 
 // ruleHold allows or denies one call of a hold.
@@ -40,7 +68,7 @@ func (s *settings) ruleHold(name, verb string, x only) error {
 	if err != nil {
 		return err
 	}
-	if err := hold.Rule(apply.Rule{Call: c, Pid: x.pid, Allow: verb == "allow", Errno: x.errno}, false); err != nil {
+	if err := hold.Rule(apply.Rule{Call: c, Pid: x.pid, Allow: verb == "allow", Errno: int32(x.errno)}, false); err != nil {
 		return err
 	}
 	if !slices.ContainsFunc(st.ByCall, func(y apply.CallCount) bool { return y.Call == c }) {
@@ -69,7 +97,7 @@ func (s *settings) answerHold(args []string, x only) error {
 	if err != nil {
 		return err
 	}
-	if err := hold.Answer(id, v, x.errno); err != nil {
+	if err := hold.Answer(id, v, int32(x.errno)); err != nil {
 		return err
 	}
 	return s.status(hold)
