@@ -114,7 +114,11 @@ func TestPeerEnded(t *testing.T) {
 	if err := c.Run(); err != nil {
 		t.Fatal(err)
 	}
-	numbered(t, c.Process.Pid)
+	if _, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PEERPIDFD); errors.Is(err, unix.ENOPROTOOPT) {
+		t.Log("no process gets that number: before Linux 6.5 it could not be told from the one that had it")
+	} else {
+		numbered(t, c.Process.Pid)
+	}
 	stand(t, k, unix.SIGCONT)
 	_ = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 10})
 	if n, err := ours.Read(make([]byte, 1)); n > 0 || errors.Is(err, unix.EAGAIN) {
