@@ -27,6 +27,7 @@ func Main([]string) int {
 	_ = os.WriteFile("/proc/self/comm", []byte(comm), 0)
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("-900"), 0)
 	goOn()
+	leaveLogin()
 	unix.CloseOnExec(controlFD)
 	control := os.NewFile(controlFD, "control")
 	var c Config
