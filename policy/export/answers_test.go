@@ -36,7 +36,7 @@ func TestExportAnswers(t *testing.T) {
 	}{
 		{"kill", policy.ActKillProcess, enosys, eacces, map[string]string{}},
 		{"log", policy.ActLog, enosys, policy.ActKillProcess, map[string]string{"docker": "as all others", "systemd": "without a filter"}},
-		{"errors", eacces, eperm, policy.ActTrap, map[string]string{"docker": "fail with ENOSYS", "spo": "EACCES is left out", "systemd": "is killed: the format has no trap"}},
+		{"errors", eacces, eperm, policy.ActTrap, map[string]string{"docker": "before 23.0 has no default error", "cri": "fail with ENOSYS", "spo": "EACCES is left out", "systemd": "is killed: the format has no trap"}},
 		{"trap", policy.ActTrap, policy.ActKillProcess, enosys, map[string]string{"systemd": "no default trap"}},
 	} {
 		p := answering(t, tt.denied, tt.newer, tt.mount)

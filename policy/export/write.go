@@ -198,6 +198,9 @@ func writeDocker(p Profile) ([]byte, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if p.Default.Kind() == policy.ActErrno && p.Default.Errno() != unix.EPERM {
+		warnings = append(warnings, fmt.Sprintf("Docker before 23.0 has no default error but EPERM, and gives that in place of %s", p.Default))
+	}
 	text, err := marshal(j)
 	return text, warnings, err
 }
