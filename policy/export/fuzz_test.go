@@ -1,7 +1,9 @@
 package export
 
 import (
+	"bytes"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,6 +20,21 @@ func FuzzRead(f *testing.F) {
 		f.Add(data, uint8(0))
 	}
 	f.Add([]byte(`{"linux":{"seccomp":{"defaultAction":"SCMP_ACT_ERRNO","architectures":["SCMP_ARCH_X86"],"syscalls":[{"names":["socket"],"action":"SCMP_ACT_ALLOW","args":[{"index":1,"value":9,"valueTwo":1,"op":"SCMP_CMP_MASKED_EQ"}]}]}}}`), uint8(1))
+	for i, text := range []string{rich, "read\nsocket: allow if arg0 == 0x2\n"} {
+		p, _, err := Read([]byte(text), "text")
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, format := range Formats() {
+			var b bytes.Buffer
+			if _, err := WriteProfile(&b, format, p); err != nil {
+				f.Fatal(i, format, err)
+			}
+			if at := slices.Index(ReadFormats(), format); at >= 0 {
+				f.Add(b.Bytes(), uint8(at))
+			}
+		}
+	}
 	formats := append(ReadFormats(), "")
 	f.Fuzz(func(t *testing.T, data []byte, format uint8) {
 		p, warnings, err := Read(data, formats[int(format)%len(formats)])

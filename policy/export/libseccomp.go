@@ -1,10 +1,12 @@
 package export
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
+	"time"
 
 	seccomp "github.com/seccomp/libseccomp-golang"
 	"golang.org/x/sys/unix"
@@ -69,17 +71,40 @@ func addRule(f *seccomp.ScmpFilter, name string, r Rule) error {
 // native returns libseccomp's name for an action.
 func native(a policy.Action) seccomp.ScmpAction { return policy.ScmpAction(a) }
 
-// writePFC writes libseccomp's own text of the filter that it makes of the profile,
-// for people to read.
+// writePFC writes libseccomp's own text of the filter that it makes of the profile.
 func writePFC(p Profile) ([]byte, []string, error) {
 	p, warnings := p.decided(here())
-	f, more, err := asEngine(p, here())
-	if err != nil {
-		return nil, nil, err
+	text, more, err := engineOutput(p, here(), (*seccomp.ScmpFilter).ExportPFC)
+	if p.Newer != 0 && p.Newer != p.Default {
+		more = append(more, fmt.Sprintf("libseccomp has no answer of its own for calls with a number above all in the profile: not %s, but %s", p.Newer, p.Default))
 	}
-	defer f.Release()
-	text, err := memory(f.ExportPFC)
+	if p.Listener != "" || len(p.Flags) > 0 {
+		more = append(more, "the format has no place for a listener and flags: left out")
+	}
 	return text, append(warnings, more...), err
+}
+
+// engineTime is how long libseccomp gets for a filter. It takes milliseconds, but
+// with some conditions on one call it does not come to an end (seen with 2.5.4).
+const engineTime = 10 * time.Second
+
+// engineOutput has libseccomp make a profile's filter, and write it.
+func engineOutput(p Profile, h Host, write func(*seccomp.ScmpFilter, *os.File) error) (out []byte, warnings []string, err error) {
+	done := make(chan struct{})
+	go func() { // nothing stops it, so that it may go on until the process ends
+		defer close(done)
+		var f *seccomp.ScmpFilter
+		if f, warnings, err = asEngine(p, h); err == nil {
+			defer f.Release()
+			out, err = memory(func(to *os.File) error { return write(f, to) })
+		}
+	}()
+	select {
+	case <-done:
+		return out, warnings, err
+	case <-time.After(engineTime):
+		return nil, nil, errors.New("libseccomp does not come to an end with the conditions in it")
+	}
 }
 
 // writeBPF writes the program that Resolve's rules compile to, as seccomp(2) takes

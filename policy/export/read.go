@@ -31,6 +31,7 @@ var readers = []struct {
 	{"spo", looksSPO, readSPO},
 	{"kubernetes", looksKubernetes, readKubernetes},
 	{"systemd", looksSystemd, readSystemd},
+	{"pfc", looksPFC, readPFC},
 	{"bpf", looksBPF, readBPF},
 	{"strace", looksStrace, readStrace},
 	{"text", looksText, readText},

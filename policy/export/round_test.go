@@ -77,7 +77,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 	p, _ := readString(t, rich, "text")
 	for _, format := range Formats() {
-		if format == "systemd" || format == "pfc" { // has no conditions; is for people
+		if format == "systemd" || format == "pfc" { // has no conditions; see TestReadPFC
 			continue
 		}
 		t.Run(format, func(t *testing.T) {
