@@ -88,7 +88,7 @@ func exportCommand(s *settings) *cobra.Command {
 			if !slices.Contains(export.Formats(), format) {
 				return usageError{fmt.Errorf("--format %q: there is %s", format, strings.Join(export.Formats(), ", "))}
 			}
-			ph, ok := map[string]policy.Phase{"boot": policy.Boot, "run": policy.Run}[phase]
+			ph, ok := filterNames[phase]
 			if !ok {
 				return usageError{fmt.Errorf("--phase %q: say boot (the whole life) or run (the narrow filter)", phase)}
 			}
@@ -96,24 +96,21 @@ func exportCommand(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, text := range sess.Completeness() { // who only takes the profile must know
-				note(cmd, text)
-			}
 			if err := splitBy(sess, split); err != nil {
 				return err
 			}
-			sp, ok := sess.Split()
-			if !ok && sp.Waits {
-				return fmt.Errorf("the session has no split, so no policy: %s", sp.How)
-			}
-			if !ok {
-				return hinted{errors.New("the session has no split, so no policy"), "speaker open " + args[0] + " and accept or set one"}
+			sp, err := splitOf(sess, args[0])
+			if err != nil {
+				return err
 			}
 			if err := groups.apply(sess); err != nil {
 				return err
 			}
 			if err := answers.apply(sess, ph); err != nil {
 				return err
+			}
+			for _, text := range sess.Completeness() { // who only takes the profile must know
+				note(cmd, text)
 			}
 			p := sess.Policy(sp)
 			if !p.Saw(policy.Stop) {
@@ -140,6 +137,19 @@ func exportCommand(s *settings) *cobra.Command {
 	groups.add(f)
 	answers.add(f)
 	return c
+}
+
+// splitOf is where the session of a file is split, for a policy.
+func splitOf(sess *session.Session, path string) (session.Split, error) {
+	const none = "the session has no split, so no policy"
+	sp, ok := sess.Split()
+	switch {
+	case ok:
+		return sp, nil
+	case sp.Waits:
+		return sp, fmt.Errorf("%s: %s", none, sp.How)
+	}
+	return sp, hinted{errors.New(none), "speaker open " + path + " and accept or set one"}
 }
 
 // note tells something that is not an error.

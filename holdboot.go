@@ -48,9 +48,9 @@ func policyIn(file string) (policy.Policy, error) {
 	if err != nil {
 		return policy.Policy{}, err
 	}
-	sp, ok := sess.Split()
-	if !ok {
-		return policy.Policy{}, hinted{errors.New("the session has no split, so no policy"), "speaker open " + file + " and accept or set one"}
+	sp, err := splitOf(sess, file)
+	if err != nil {
+		return policy.Policy{}, err
 	}
 	return sess.Policy(sp), nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -61,14 +60,16 @@ The exit status is 0 only when it is proved.`,
 // proveWant reads what is wanted.
 func proveWant(cmd *cobra.Command, f *profileFlags, file, profile string) (want bench.Want, err error) {
 	switch {
+	case f.check() != nil:
+		return want, f.check()
 	case file != "" && profile != "":
 		return want, usageError{errors.New("--session and --profile cannot both be: leave one out")}
 	case file != "":
 		if want.Session, _, err = session.Open(file); err != nil {
 			return want, err
 		}
-		if _, ok := want.Session.Split(); !ok {
-			return want, hinted{errors.New("the session has no split, so no policy"), "speaker open " + file + " and accept or set one"}
+		if _, err := splitOf(want.Session, file); err != nil {
+			return want, err
 		}
 	case profile != "":
 		_, rules, notes, err := f.read(profile)
@@ -170,12 +171,7 @@ func proofJSON(w io.Writer, p bench.Proved) error {
 	for _, u := range p.Unseen {
 		out.Unseen = append(out.Unseen, u.Error())
 	}
-	text, err := json.MarshalIndent(out, "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(append(escaped(text), '\n'))
-	return err
+	return writeJSON(w, out)
 }
 
 // pidList is a list that JSON does not write as null.

@@ -66,25 +66,31 @@ counted of those that decide what a call does (domains of sockets, flags of clon
 requests of ioctl); what they do not tell is called unsure.`,
 		Args: oneArg("one session FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			ph, ok := filterNames[phase]
+			switch {
+			case f.check() != nil:
+				return f.check()
+			case !ok:
+				return usageError{fmt.Errorf("--phase %q: say boot (the whole life) or run (from the split on)", phase)}
+			case profile == "" && phase != "boot":
+				return usageError{errors.New("--phase is for --profile: a session's policy has both")}
+			case profile != "" && len(groups.include)+len(groups.leaveOut) > 0:
+				return usageError{errors.New("--profile takes the place of the session's policy: there are no groups to include or leave out")}
+			}
 			sess, _, err := session.Open(args[0])
 			if err != nil {
+				return err
+			}
+			if err := groups.apply(sess); err != nil {
 				return err
 			}
 			for _, text := range sess.Completeness() {
 				note(cmd, text)
 			}
-			if ph, ok := filterNames[phase]; profile != "" || phase != "boot" {
-				switch {
-				case !ok:
-					return usageError{fmt.Errorf("--phase %q: say boot (the whole life) or run (from the split on)", phase)}
-				case profile == "":
-					return usageError{errors.New("--phase is for --profile: a session's policy has both")}
-				case len(groups.include)+len(groups.leaveOut) > 0:
-					return usageError{errors.New("--profile takes the place of the session's policy: there are no groups to include or leave out")}
-				}
+			if profile != "" {
 				return s.rehearseProfile(cmd, sess, args[0], profile, f, ph == policy.Run, asJSON)
 			}
-			return s.rehearse(sess, args[0], &groups, asJSON)
+			return s.rehearse(sess, args[0], asJSON)
 		}}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().StringVar(&profile, "profile", "", "rehearse against the profile in this file")
@@ -95,16 +101,12 @@ requests of ioctl); what they do not tell is called unsure.`,
 }
 
 // rehearse runs a recording against the session's policy.
-func (s *settings) rehearse(sess *session.Session, path string, groups *groupFlags, asJSON bool) error {
-	if err := groups.apply(sess); err != nil {
+func (s *settings) rehearse(sess *session.Session, path string, asJSON bool) error {
+	sp, err := splitOf(sess, path)
+	if err != nil {
 		return err
 	}
-	sp, ok := sess.Split()
-	if !ok {
-		return hinted{errors.New("the session has no split, so no policy"), "speaker open " + path + " and accept or set one"}
-	}
 	r := session.Rehearse(sess, sp, sess.Policy(sp))
-	var err error
 	if asJSON {
 		err = rehearsalJSON(s.out, r)
 	} else {

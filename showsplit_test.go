@@ -109,7 +109,9 @@ func TestShowTellsWhatTheSplitWaitsFor(t *testing.T) {
 	if !strings.Contains(out, `"split_waits_for": "pinned: it waits for ready 80"`) || !strings.Contains(out, `"run": null`) {
 		t.Error(out)
 	}
-	if _, errs := said(t, 1, "export", path); !strings.Contains(errs, "the session has no split, so no policy: pinned: it waits for ready 80\n") {
-		t.Error(errs)
+	for _, args := range [][]string{{"export", path}, {"rehearse", path}, {"verify", path}, {"prove", "pid:1", "--session", path}} {
+		if _, errs := said(t, 1, args...); !strings.Contains(errs, "the session has no split, so no policy: pinned: it waits for ready 80\n") {
+			t.Errorf("%v: %s", args, errs)
+		}
 	}
 }

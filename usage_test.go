@@ -28,6 +28,8 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{1, "\nhint: nothing is overwritten: ", []string{"report", file, "--format", "md", "-o", file}},
 		{2, `--caps "SYS_ADMN"`, []string{"verify", file, "--caps", "SYS_ADMN"}},
 		{2, `--kernel "six"`, []string{"verify", file, "--kernel", "six"}},
+		{2, `--caps "SYS_ADMN"`, []string{"rehearse", file, "--profile", file, "--caps", "SYS_ADMN"}},
+		{2, `--kernel "six"`, []string{"prove", "nosuch", "--profile", file, "--kernel", "six"}},
 		{2, `--caps "SYS_ADMN"`, []string{"inspect", "nosuch", "--caps", "SYS_ADMN"}},
 	} {
 		if _, errs := said(t, x.status, x.args...); !strings.Contains(errs, x.want) {
@@ -65,5 +67,12 @@ func TestVerifyTellsOfDamage(t *testing.T) {
 	}
 	if _, errs := said(t, 0, "verify", file); !strings.Contains(errs, "note: this session is damaged: ") {
 		t.Error(errs)
+	}
+	// But what was asked for wrongly is told alone.
+	for _, args := range [][]string{{"export", file, "--split", "2s later"}, {"export", file, "--include", "boot"},
+		{"rehearse", file, "--include", "boot"}, {"rehearse", file, "--phase", "run"}} {
+		if _, errs := said(t, 2, args...); strings.Contains(errs, "note:") {
+			t.Errorf("%v: %s", args, errs)
+		}
 	}
 }

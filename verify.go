@@ -41,9 +41,9 @@ in which the filter answers otherwise.`,
 
 // verifySession proves the filters of a session's policy.
 func (s *settings) verifySession(path string, sess *session.Session) error {
-	sp, ok := sess.Split()
-	if !ok {
-		return hinted{errors.New("the session has no split, so no policy"), "speaker open " + path + " and accept or set one"}
+	sp, err := splitOf(sess, path)
+	if err != nil {
+		return err
 	}
 	p := sess.Policy(sp)
 	for _, f := range []struct {
