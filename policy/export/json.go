@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -145,7 +146,7 @@ func jsonError(err error) error {
 	case errors.As(err, &syntax):
 		return fmt.Errorf("no JSON from byte %d on: %s", syntax.Offset, shorten(syntax.Error()))
 	case errors.As(err, &kind):
-		return fmt.Errorf("%s cannot be a %s", kind.Field, shorten(kind.Value))
+		return fmt.Errorf("%s cannot be this: %s", kind.Field, shorten(kind.Value))
 	}
 	return errors.New(shorten(strings.TrimPrefix(err.Error(), "json: ")))
 }
@@ -301,8 +302,16 @@ func (p Profile) unsaid() []string {
 	if notifies && p.Listener == "" {
 		out = append(out, "calls are notified, but there is no listenerPath: runtimes refuse to start it")
 	}
+	for _, a := range p.Arches {
+		if !ociArch.MatchString(a) {
+			out = append(out, fmt.Sprintf("%q is no architecture: runtimes refuse to start it", shorten(a)))
+		}
+	}
 	return out
 }
+
+// ociArch are the architectures that the OCI has names of.
+var ociArch = regexp.MustCompile(`^SCMP_ARCH_(X86|X86_64|X32|ARM|AARCH64|(MIPS|MIPSEL)(64(N32)?)?|PPC|PPC64|PPC64LE|S390|S390X|PARISC|PARISC64|RISCV64|LOONGARCH64|M68K|SH|SHEB|NATIVE)$`)
 
 // alternatives parts conditions as runc and crun do: where two are about one
 // argument, each is enough by itself.

@@ -21,11 +21,17 @@ func ofNames(seen map[string]bool, tool string) (Profile, []string, error) {
 	}
 	var names []string
 	foreign := map[policy.ABI]bool{}
+	named := false
 	for name := range seen {
 		names = append(names, name)
-		if c, err := policy.ParseCall(name); err == nil {
+		c, err := policy.ParseCall(name)
+		if err == nil {
 			foreign[c.ABI] = true
 		}
+		named = named || err == nil || known(name)
+	}
+	if !named {
+		return Profile{}, nil, fmt.Errorf("no call that there is in it: is it %s's?", tool)
 	}
 	slices.Sort(names)
 	p := Profile{Default: policy.ActErrno | 1, Rules: []Rule{{Names: names, Action: policy.ActAllow, Comment: "seen by " + tool}}}

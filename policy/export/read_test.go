@@ -152,8 +152,9 @@ func TestReadRefuses(t *testing.T) {
 		{"empty", `{"syscalls":[]}`, "no default action"},
 		{"no filter", `{"ociVersion":"1.0","linux":{}}`, "runs without a filter"},
 		{"unknown action", `{"defaultAction":"SCMP_ACT_NO\u001b"}`, `no action "SCMP_ACT_NO\x1b"`},
-		{"kind", `{"defaultAction":[]}`, "defaultAction cannot be a array"},
-		{"negative", rule(`"names":["a"],"action":"SCMP_ACT_ALLOW","args":[{"index":-1}]`), "cannot be a number -1"},
+		{"kind", `{"defaultAction":[]}`, "defaultAction cannot be this: array"},
+		{"no strace", "garbage(1) = 0\n", "no call that there is"},
+		{"negative", rule(`"names":["a"],"action":"SCMP_ACT_ALLOW","args":[{"index":-1}]`), "cannot be this: number -1"},
 		{"index", rule(`"names":["a"],"action":"SCMP_ACT_ALLOW","args":[{"index":6,"op":"SCMP_CMP_EQ"}]`), "argument 6"},
 		{"comparison", rule(`"names":["a"],"action":"SCMP_ACT_ALLOW","args":[{"op":"SCMP_CMP_XX"}]`), `no comparison "SCMP_CMP_XX"`},
 		{"error", `{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":4096}`, "above 4095"},
@@ -214,6 +215,7 @@ func TestResolveFirst(t *testing.T) {
 
 func TestReadWarns(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
+		{`{"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X86","SCMP_ARCH_\u001b"]}`, `"SCMP_ARCH_\x1b" is no architecture`},
 		{`{"defaultAction":"SCMP_ACT_NOTIFY"}`, "no listenerPath"},
 		{`{"defaultAction":"SCMP_ACT_ALLOW","zzz":1}`, `"zzz"`},
 		{`{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"name":"read","action":"SCMP_ACT_ALLOW","args":[{"op":"SCMP_CMP_EQ"},{"op":"SCMP_CMP_NE"}]}]}`, "enough by itself"},

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -332,6 +333,9 @@ func problems(schema map[string]any, v any) (out []string) {
 		props, _ := schema["properties"].(map[string]any)
 		for key, x := range v {
 			sub, ok := props[key].(map[string]any)
+			if keys, open := schema["keys"].(string); open && regexp.MustCompile(keys).MatchString(key) {
+				sub, ok = schema["additionalProperties"].(map[string]any)
+			}
 			if !ok {
 				out = append(out, fmt.Sprintf(": no property %s", key))
 				continue
@@ -360,6 +364,9 @@ func problems(schema map[string]any, v any) (out []string) {
 		if schema["type"] != "string" {
 			out = append(out, fmt.Sprintf(": %q is no %s", v, schema["type"]))
 		}
+		if pattern, ok := schema["pattern"].(string); ok && !regexp.MustCompile(pattern).MatchString(v) {
+			out = append(out, fmt.Sprintf(": %q is not of the form %s", v, pattern))
+		}
 	case int:
 		if schema["type"] != "integer" || v < 0 {
 			out = append(out, fmt.Sprintf(": %d is no %s", v, schema["type"]))
@@ -368,17 +375,70 @@ func problems(schema map[string]any, v any) (out []string) {
 	return out
 }
 
-// The pod's part is with the file for the node, whose name it has.
+// The pod's part is with the file for the node, whose name it has, and both are as
+// Kubernetes' schema asks.
 func TestKubernetes(t *testing.T) {
-	p, _ := readString(t, rich, "text")
-	p.Name = "My App!"
-	var b bytes.Buffer
-	if _, err := WriteProfile(&b, "kubernetes", p); err != nil {
+	text, err := os.ReadFile("testdata/kubernetes-schema.yaml")
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"/var/lib/kubelet/seccomp/profiles/my-app.json", "localhostProfile: profiles/my-app.json", "kind: ConfigMap", "name: my-app-seccomp", "  my-app.json: |"} {
-		if !strings.Contains(b.String(), want) {
-			t.Errorf("no %q in\n%.600s", want, b.String())
+	var schema map[string]map[string]any
+	if err := yaml.Unmarshal(text, &schema); err != nil {
+		t.Fatal(err)
+	}
+	p, _ := readString(t, rich, "text")
+	for _, name := range []string{"My App!", "", "../../etc/passwd", "-.-", strings.Repeat("x", 300)} {
+		p.Name = name
+		var b bytes.Buffer
+		if _, err := WriteProfile(&b, "kubernetes", p); err != nil {
+			t.Fatal(err)
+		}
+		var object map[string]any
+		if err := yaml.Unmarshal(b.Bytes(), &object); err != nil {
+			t.Fatal(err)
+		}
+		validate(t, "ConfigMap", schema["configMap"], object)
+		_, pod, _ := strings.Cut(b.String(), "\n#\n")
+		pod, _, _ = strings.Cut(pod, "\napiVersion:")
+		var part struct {
+			SecurityContext map[string]any `yaml:"securityContext"`
+		}
+		if err := yaml.Unmarshal([]byte(strings.ReplaceAll(pod, "#   ", "")), &part); err != nil {
+			t.Fatal(err)
+		}
+		validate(t, "securityContext", schema["securityContext"], part.SecurityContext)
+		profile, _ := part.SecurityContext["seccompProfile"].(map[string]any)
+		file, _ := strings.CutPrefix(fmt.Sprint(profile["localhostProfile"]), "profiles/")
+		data, _ := object["data"].(map[string]any)
+		if _, ok := data[file]; !ok || !strings.Contains(b.String(), "/var/lib/kubelet/seccomp/profiles/"+file+",") {
+			t.Errorf("%q: the pod asks for %q, and there is %.100v\n%.400s", name, file, data, b.String())
+		}
+		if name == "My App!" && file != "my-app.json" {
+			t.Errorf("the file is %s", file)
+		}
+	}
+	if problems(schema["configMap"], map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "A"}, "data": map[string]any{"a/b": ""}}) == nil {
+		t.Error("the schema takes anything")
+	}
+}
+
+// Who listens to notified calls, and what it is told, is kept where there is a place
+// for it, and told to be lost elsewhere.
+func TestRoundTripListener(t *testing.T) {
+	p, _ := readString(t, "read\nmount: notify\n", "text")
+	p.Listener, p.ListenerMetadata, p.Flags = "/run/agent.sock", "web-1", []string{"SECCOMP_FILTER_FLAG_LOG"}
+	for _, format := range Formats() {
+		var b bytes.Buffer
+		warnings, err := WriteProfile(&b, format, p)
+		if err != nil {
+			t.Fatal(format, err)
+		}
+		if slices.ContainsFunc(warnings, func(s string) bool { return strings.Contains(s, "no place for a listener") }) {
+			continue
+		}
+		back, _ := readString(t, b.String(), "")
+		if back.Listener != p.Listener || back.ListenerMetadata != p.ListenerMetadata || !slices.Equal(back.Flags, p.Flags) {
+			t.Errorf("%s: it became %q, %q, %q", format, back.Listener, back.ListenerMetadata, back.Flags)
 		}
 	}
 }
