@@ -80,6 +80,9 @@ func (s *settings) verifyProfile(cmd *cobra.Command, f *profileFlags, path strin
 	if err != nil {
 		return err
 	}
+	if p.Format != "bpf" && p.Format != "pfc" { // which are loaded as they are
+		notes = append(notes, p.EngineDiffers(f.host())...)
+	}
 	for _, text := range notes {
 		note(cmd, text)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"time"
 
@@ -86,13 +87,15 @@ func writePFC(p Profile) ([]byte, []string, error) {
 
 // engineTime is how long libseccomp gets for a filter. It takes milliseconds, but
 // with some conditions on one call it does not come to an end (seen with 2.5.4).
-const engineTime = 10 * time.Second
+const engineTime = 5 * time.Second
 
 // engineOutput has libseccomp make a profile's filter, and write it.
 func engineOutput(p Profile, h Host, write func(*seccomp.ScmpFilter, *os.File) error) (out []byte, warnings []string, err error) {
 	done := make(chan struct{})
-	go func() { // nothing stops it, so that it may go on until the process ends
+	go func() { // nothing stops it: it may go on until the process ends, so at leisure
 		defer close(done)
+		runtime.LockOSThread() // never unlocked: the thread ends with this
+		_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 10)
 		var f *seccomp.ScmpFilter
 		if f, warnings, err = asEngine(p, h); err == nil {
 			defer f.Release()

@@ -140,7 +140,7 @@ func (p Profile) jsonForm() (jsonProfile, []string, error) {
 	if len(bound) > 0 {
 		warnings = append(warnings, "the format cannot say for which ABI a rule is: written for all that the profile lists: "+few(bound))
 	}
-	return j, warnings, nil
+	return j, append(warnings, p.EngineDiffers(here())...), nil
 }
 
 // withArch adds the OCI's name of an ABI to a list of architectures.
