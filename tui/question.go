@@ -118,20 +118,20 @@ func (b *questionBox) draw(d *draw, w, h int) (string, []string, string) {
 	if q.Text != "" {
 		what = fmt.Sprintf("%q", q.Text)
 	}
-	head := []line{
+	about := []line{
 		say(strong, "%s wants %s: %s", q.Comm, q.What(), what),
+		say(warn, "%s", patienceOf(q, b.at)),
 		say(plainLine, "process %d, program %s, asked %s", q.Pid, q.Image, plural(int(q.Count), "time")),
 	}
 	if len(q.Modules) > 0 {
-		head = append(head, say(dimLine, "by its stack it came through %s (a guess)", strings.Join(q.Modules, " < ")))
+		about = append(about, say(dimLine, "by its stack it came through %s (a guess)", strings.Join(q.Modules, " < ")))
 	}
-	lines := d.fold(append(head,
-		say(warn, "%s", patienceOf(q, b.at)),
+	lines := d.fold(append(about,
 		say(plainLine, "o  allow it this time"),
 		say(plainLine, "a  allow it from now on (an edit of the run set)"),
 		say(plainLine, "d  deny it this time"),
 		say(plainLine, "n  deny it from now on, without a question"),
 		say(plainLine, "e  deny it with another error"),
 	), w)
-	return "Allow " + q.What() + "?", d.window(lines, &b.scroll, w, max(1, h)), d.dim.Render(short("o a d n e, esc leaves it to the keeper", w, d.dots))
+	return "Allow " + q.What() + "?", d.window(lines, &b.scroll, w, max(1, h)), d.dim.Render(short("o once  a allow  d deny  n never  e error  esc leaves it", w, d.dots))
 }
