@@ -52,11 +52,12 @@ test-kernels: deps
 	@.ci/test-kernels
 
 # Longer than a change should wait for: other kernels, a minute of calls at full
-# speed, a kill at every step of a seal, rounds of switching and injecting under
-# load by the hundred, and the fuzzers, two minutes each.
+# speed, a kill at every step of a seal and of a boot under a hold, containers held
+# with each runtime, rounds of switching and injecting under load by the hundred, and
+# the fuzzers, two minutes each.
 test-all: test test-kernels
 	SPEAKER_TEST_LONG=1 $(GO) test -count=1 -run LongRun ./trace
-	SPEAKER_TEST_LONG=1 $(GO) test -count=1 -run EveryStep ./apply
+	SPEAKER_TEST_LONG=1 $(GO) test -count=1 -run 'EveryStep|BootHold' ./apply
 	SPEAKER_TEST_LONG=1 $(GO) test -count=1 -run Rounds .
 	@.ci/fuzz 120s
 

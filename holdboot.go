@@ -87,6 +87,9 @@ func lateLine(l *apply.LateStatus) string {
 		apply.LateRefuse: "refused",
 	}[l.Choice]
 	text := fmt.Sprintf("who comes in (exec, probes) is %s: %d caught, %d refused, %d missed", what, l.Caught, l.Refused, l.Missed)
+	if l.Injected > 0 {
+		text += fmt.Sprintf(", %d injected a moment after they began", l.Injected)
+	}
 	if !l.Catching {
 		text = fmt.Sprintf("who comes in (exec, probes) is NOT caught, and starts under the container's own profile: %d caught before, %d refused, %d missed", l.Caught, l.Refused, l.Missed)
 	}

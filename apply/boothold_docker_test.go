@@ -61,6 +61,7 @@ func (e engine) bootHeld(t *testing.T, verb string) (*Hold, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	t.Cleanup(func() { e.leaves(t) })
 	return BootHold(ctx, e.id, Booting{Label: e.name, Arm: engines.BootNames(engines.Target{ID: e.id}), Controller: e.controller,
 		Start: func() error {
 			out, err := e.command(verb, e.id).CombinedOutput()

@@ -47,7 +47,7 @@ func (e engine) leaves(t *testing.T) {
 
 // Whoever is killed at whatever step of a boot under a hold: the container is started,
 // and its program runs, neither stopped nor traced.
-func TestKilledAtBoot(t *testing.T) {
+func TestEveryStepOfABoot(t *testing.T) {
 	d := enginetest.NeedDocker(t)
 	e := engine{name: "speaker-apply-killed", controller: engines.BootController(),
 		command: func(args ...string) *exec.Cmd { return exec.Command("docker", args...) }}
@@ -118,6 +118,78 @@ func childrenOf(t *testing.T, pid int) (out []int) {
 		n, _ := strconv.Atoi(filepath.Base(p))
 		if _, parent, ok := proc.Began(n); ok && parent == pid {
 			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// Who came in while the catcher did not run is injected as soon as it does, or ended
+// where the choice is to refuse.
+func TestMissedAndInjected(t *testing.T) {
+	d := enginetest.NeedDocker(t)
+	e := engine{name: "speaker-apply-missed", controller: engines.BootController(),
+		command: func(args ...string) *exec.Cmd { return exec.Command("docker", args...) }}
+	d.Remove(t, e.name)
+	e.id = d.Run(t, "create", "--name", e.name, "--stop-timeout", "0", enginetest.Image, "/few", "600")
+	h, err := e.bootHeld(t, "start")
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := filters(t, e.pid(t))
+	catcher := childrenOf(t, status(t, h).Keeper)
+	if len(catcher) != 1 {
+		t.Fatalf("the keeper's children are %v", catcher)
+	}
+	t.Cleanup(func() { _ = unix.Kill(catcher[0], unix.SIGCONT) })
+	for _, choice := range []LateChoice{LateBoot, LateRun, LateRefuse} {
+		if err := h.Late(choice); err != nil {
+			t.Fatal(err)
+		}
+		before := *status(t, h).Late
+		if err := unix.Kill(catcher[0], unix.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		e.run(t, "exec", "-d", e.id, "/few", "600")
+		var late int
+		eventually(t, "it runs", func() bool {
+			for _, pid := range e.processes(t) {
+				if pid != e.pid(t) {
+					late = pid
+				}
+			}
+			return late != 0 && filters(t, late) == held-1
+		})
+		if err := unix.Kill(catcher[0], unix.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it is dealt with", func() bool {
+			s := *status(t, h).Late
+			if choice == LateRefuse {
+				return s.Refused == before.Refused+1 && !proc.Runs(late)
+			}
+			return s.Injected == before.Injected+1 && s.Missed == 0 && filters(t, late) == held
+		})
+		_ = unix.Kill(late, unix.SIGKILL)
+		eventually(t, "it is gone", func() bool { return len(e.processes(t)) == 1 })
+	}
+	e.runsOn(t, held-1)
+}
+
+// processes are those of a container whose program is few.
+func (e engine) processes(t *testing.T) (out []int) {
+	t.Helper()
+	found, err := engines.FromPid(e.pid(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found.Engine = "cgroup"
+	list, err := found.Pids()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range list {
+		if i, err := proc.Read(pid); err == nil && i.Comm == "few" && i.State != 'Z' {
+			out = append(out, pid)
 		}
 	}
 	return out

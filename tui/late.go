@@ -56,6 +56,9 @@ func lateLines(l *apply.LateStatus) []line {
 	if !l.Catching {
 		out[0] = say(warn, "  who comes in later (exec, probes) is NOT caught: it starts under the container's own profile; before: %d caught, %d refused, %d missed", l.Caught, l.Refused, l.Missed)
 	}
+	if l.Injected > 0 {
+		out = append(out, say(warn, "  %d of them began before they were caught, and were injected a moment later", l.Injected))
+	}
 	if l.Last != "" {
 		out = append(out, say(bad, "  %s", l.Last))
 	}

@@ -6,11 +6,13 @@ import (
 	"os"
 	"os/signal"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"speaker/apply/ptrace"
 	"speaker/trace"
+	"speaker/trace/proc"
 )
 
 // catcher is the state of one opCatch.
@@ -21,7 +23,8 @@ type catcher struct {
 	follow  *ptrace.Catcher
 	in      map[int]ptrace.Entrant // who is on the way in, by process
 	late    atomic.Value           // a Choice
-	half    map[int]bool           // execs that one of two has told of: the kernel's programs, and the stop
+	told    map[int]execed         // programs' execs that the kernel told of, and did not stop at yet
+	stopped map[int]bool           // and those that it stopped at, and did not tell of
 }
 
 // catch follows who comes into a target, and puts a filter into each program before
@@ -36,7 +39,7 @@ func (w *worker) catch(c Catching) error {
 	if err != nil {
 		return fmt.Errorf("make eventfd: %w", err)
 	}
-	k := &catcher{w: w, config: c, entries: e, follow: ptrace.NewCatcher(), in: map[int]ptrace.Entrant{}, half: map[int]bool{}}
+	k := &catcher{w: w, config: c, entries: e, follow: ptrace.NewCatcher(), in: map[int]ptrace.Entrant{}, told: map[int]execed{}, stopped: map[int]bool{}}
 	defer k.follow.Close()
 	k.late.Store(c.Late)
 	go k.rouse(wake)
@@ -47,7 +50,7 @@ func (w *worker) catch(c Catching) error {
 	var facts []trace.Event
 	for !w.left.Load() {
 		fds := []unix.PollFd{{Fd: int32(e.FD()), Events: unix.POLLIN}, {Fd: int32(wake), Events: unix.POLLIN}}
-		if _, err := unix.Poll(fds, 1000); err != nil && err != unix.EINTR {
+		if _, err := unix.Poll(fds, k.patience()); err != nil && err != unix.EINTR {
 			return fmt.Errorf("wait for who comes in: %w", err)
 		}
 		if facts = e.Take(facts[:0]); fds[1].Revents != 0 {
@@ -59,6 +62,7 @@ func (w *worker) catch(c Catching) error {
 		for _, x := range k.follow.Poll() {
 			k.met(x)
 		}
+		k.overdue()
 		ptrace.Reap()
 	}
 	return errLeft
@@ -90,44 +94,112 @@ func (k *catcher) fact(x trace.Event) {
 	switch {
 	case x.Kind == trace.EventEnter:
 		late := x.Args[1] != 0
-		delete(k.half, pid)
 		k.seize(ptrace.Entrant{Pid: pid, MountNS: x.Args[0], AnyExec: k.config.Entries.SameMountNS, Late: late,
-			Refuse: late && k.choice() == Refuse})
+			Refuse: late && k.choice() == Refuse}, x.Time)
 	case x.Kind == trace.EventFork && x.Group == trace.Init:
 		if e, ok := k.in[pid]; ok {
 			e.Pid = int(x.Args[0])
-			delete(k.half, e.Pid)
-			k.seize(e)
+			k.seize(e, x.Time)
 		}
 	case x.Kind == trace.EventExit, x.Kind == trace.EventLeave:
 		delete(k.in, pid)
 	case x.Kind == trace.EventExec && x.Group != trace.Init:
 		delete(k.in, pid)
-		// Whoever is followed stops at its exec, which may not be taken up yet.
-		if k.half[pid] || k.follow.Follows(pid) {
-			k.agree(pid)
+		if k.stopped[pid] {
+			delete(k.stopped, pid)
 			return
 		}
-		k.tell(Catch{Pid: pid, Comm: comm(pid), Late: x.Group == trace.Exec, Missed: true, Err: "its exec came first"})
+		k.told[pid] = execed{late: x.Group == trace.Exec, at: time.Now()}
 	}
 }
 
-// seize follows one that comes in. One that the kernel seized as its parent made it is
-// followed already.
-func (k *catcher) seize(e ptrace.Entrant) {
+// execed is an exec that the kernel told of, and whose stop was not taken up yet.
+type execed struct {
+	late bool
+	at   time.Time
+}
+
+// stopsWithin is how long that may take: the kernel does one right after the other.
+const stopsWithin = 50 * time.Millisecond
+
+// patience is how long to wait for anything to happen, in milliseconds.
+func (k *catcher) patience() int {
+	if len(k.told) > 0 {
+		return int(stopsWithin / time.Millisecond)
+	}
+	return 1000
+}
+
+// overdue deals with the execs that were missed: those of whom nobody was seized, or too
+// late.
+func (k *catcher) overdue() {
+	for pid, x := range k.told {
+		if k.follow.Follows(pid) && time.Since(x.at) < stopsWithin {
+			continue
+		}
+		delete(k.told, pid)
+		k.follow.Release(pid)
+		c := Catch{Pid: pid, Late: x.late, Comm: comm(pid), Missed: true, Err: "its exec came first"}
+		k.missed(&c)
+		k.tell(c)
+	}
+}
+
+// missed injects a program that has begun, as long as it is one thread: it may have made
+// some calls.
+func (k *catcher) missed(c *Catch) {
+	p, err := ptrace.Identify(c.Pid)
+	if err != nil {
+		return
+	}
+	tasks, err := ptrace.Tasks(c.Pid)
+	if err == nil && len(tasks) != 1 {
+		err = fmt.Errorf("it has %d threads", len(tasks))
+	}
+	var t *ptrace.Thread
+	if err == nil {
+		t, err = ptrace.StopTask(p, tasks[0])
+	}
+	switch {
+	case err != nil:
+		c.Err += ", and it cannot be injected: " + err.Error()
+	case c.Late && k.choice() == Refuse:
+		c.Missed, c.Refused, c.Err = false, true, ""
+		t.Kill()
+	default:
+		c.Injected, c.Missed = true, false
+		k.filter(c, t)
+		c.Injected = !c.Missed
+	}
+}
+
+// seize follows one that came in at a time. One that the kernel seized as its parent
+// made it is followed already.
+func (k *catcher) seize(e ptrace.Entrant, at uint64) {
 	k.in[e.Pid] = e
-	if err := k.follow.Seize(e); err != nil && !errors.Is(err, ptrace.ErrGone) {
+	delete(k.stopped, e.Pid)
+	delete(k.told, e.Pid)
+	err := k.follow.Seize(e)
+	switch {
+	case errors.Is(err, ptrace.ErrGone):
+	case err != nil:
 		k.tell(Catch{Pid: e.Pid, Comm: comm(e.Pid), Late: e.Late, Err: err.Error()})
+	case beganAfter(e.Pid, at):
+		k.follow.Release(e.Pid) // another one, which was given the number since
 	}
 }
 
-// agree notes that one of two has told of an exec.
-func (k *catcher) agree(pid int) {
-	if k.half[pid] {
-		delete(k.half, pid)
-	} else {
-		k.half[pid] = true
+// beganAfter reports whether a process was started after a time of the monotonic clock,
+// by more than the kernel's ticks tell.
+func beganAfter(pid int, at uint64) bool {
+	began, _, ok := proc.Began(pid)
+	var boot, mono unix.Timespec
+	if !ok || unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot) != nil || unix.ClockGettime(unix.CLOCK_MONOTONIC, &mono) != nil {
+		return false
 	}
+	const tick = 10_000_000 // ns, in /proc whatever the kernel's own is
+	asleep := uint64(boot.Nano() - mono.Nano())
+	return began*tick > at+asleep+2*tick
 }
 
 // met deals with a program at its exec.
@@ -136,20 +208,28 @@ func (k *catcher) met(x ptrace.Caught) {
 	switch {
 	case errors.Is(x.Err, ptrace.ErrNoExec):
 		c.Err = x.Err.Error()
+		k.tell(c)
+		return
+	case x.Err == nil && x.Thread == nil:
+		c.Refused = true
+		k.tell(c)
+		return
+	}
+	if _, told := k.told[x.Pid]; told {
+		delete(k.told, x.Pid)
+	} else {
+		k.stopped[x.Pid] = true
+	}
+	switch {
 	case x.Err != nil:
-		k.agree(x.Pid)
 		c.Missed, c.Err = true, x.Err.Error()
-	case x.Thread != nil && x.Refuse: // it was seized too late to fail
-		k.agree(x.Pid)
+	case x.Refuse: // it was seized too late to fail
 		c.Refused = true
 		k.tell(c) // before its end is seen
 		x.Thread.Kill()
 		return
-	case x.Thread != nil:
-		k.agree(x.Pid)
-		k.filter(&c, x.Thread)
 	default:
-		c.Refused = true
+		k.filter(&c, x.Thread)
 	}
 	k.tell(c)
 }

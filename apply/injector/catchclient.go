@@ -39,6 +39,7 @@ type Catch struct {
 	Late       bool
 	Listener   bool // its filter has a listener, which comes with this
 	Refused    bool
+	Injected   bool // it has its filter, but since a moment after its exec, which Err tells
 	Missed     bool // its program runs without our filter; else an error means that none was begun
 	NoNewPrivs bool
 	Stopped    time.Duration

@@ -34,6 +34,7 @@ type LateStatus struct {
 	Catching bool   // who comes in now is caught
 	Caught   uint64 // got their filter before their first instruction
 	Refused  uint64
+	Injected uint64 // got it a moment after it
 	Missed   uint64 // run without it
 	Pids     []int  // of those that live, without what they started
 	Last     string // what is to be known of the last that was missed, or why nobody is caught; hostile bytes
@@ -217,6 +218,8 @@ func (l *late) came(x injector.Catch, f *os.File) {
 	switch {
 	case x.Refused:
 		l.status.Refused++
+	case x.Injected:
+		l.status.Injected++
 	case x.Missed:
 		l.status.Missed++
 		l.status.Last = fmt.Sprintf("process %d (%s) came in and runs without our filter: %s", x.Pid, x.Comm, x.Err)

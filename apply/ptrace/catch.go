@@ -227,6 +227,11 @@ func (c *Catcher) overdue() []Caught {
 	return out
 }
 
+// Release lets one entrant go on, with all that it forked.
+func (c *Catcher) Release(pid int) {
+	c.release(func(e *Entrant) bool { return e != nil && e.Pid == pid })
+}
+
 // Close lets everybody go on as if they had not been followed.
 func (c *Catcher) Close() { c.release(func(*Entrant) bool { return true }) }
 

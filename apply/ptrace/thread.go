@@ -153,7 +153,8 @@ func (t *Thread) settle(d time.Duration) error {
 			return fmt.Errorf("thread %d: %w", t.Tid, ErrGone)
 		case stopSignal:
 			_, err = ptrace(reqCont, t.Tid, 0, uintptr(s.sig))
-		default:
+		default: // any other stop takes the interrupt back
+			_, _ = ptrace(unix.PTRACE_INTERRUPT, t.Tid, 0, 0)
 			_, err = ptrace(reqCont, t.Tid, 0, 0)
 		}
 		if err != nil {
