@@ -157,6 +157,15 @@ func (p Policy) LateSpec() Spec {
 	return s
 }
 
+// RunningSpec is the filter of a hold on processes that run already, under who knows
+// what: a supervisor decides on all that run does not need, and nothing fails by the
+// filter itself. While the supervisor allows it, the processes are what they were.
+func (p Policy) RunningSpec() Spec {
+	s := p.NarrowSpec()
+	s.Answers = Answers{Denied: ActNotify, Newer: ActNotify}
+	return s
+}
+
 // WideSpec is the filter of a container that is never narrowed.
 func (p Policy) WideSpec() Spec { return p.spec(Boot, p.wide) }
 
