@@ -56,9 +56,20 @@ func (t *Thread) callForFD(took func(fd int) error, nr int, args ...uint64) erro
 	return errors.Join(tookErr, t.rest())
 }
 
-// intoClose lets the thread go on, by its own code, to the entry of close(fd).
-// A signal is delivered where it stands: whatever its handler does returns here.
+// intoClose lets the thread go on, by its own code but without its wait, to the entry
+// of close(fd). A signal is delivered where it stands: whatever its handler does returns
+// here.
 func (t *Thread) intoClose(fd uint64) error {
+	var regs unix.PtraceRegs
+	if err := unix.PtraceGetRegs(t.Tid, &regs); err != nil {
+		t.gone = true
+		return ErrGone
+	}
+	regs.Rip, regs.Rdi = t.slot.addr+closeAt, fd
+	OnStep()
+	if err := t.setRegs(&regs); err != nil {
+		return err
+	}
 	sig := 0
 	for {
 		OnStep()

@@ -116,51 +116,11 @@ func (w *Watch) Close() {
 // fails, the filter is in place and its notified calls fail with ENOSYS.
 func (t *Thread) InstallListener(f []unix.SockFilter, send func(listener int) error) (Result, error) {
 	r := Result{Threads: 1}
-	nnp, err := t.installListener(f, send)
-	r.NoNewPrivs = nnp
+	err := t.installListener(&r, f, 0, send)
 	r.Stopped = t.Detach()
 	if err != nil {
 		return r, fmt.Errorf("install filter with listener in process %d: %w", t.Tid, err)
 	}
+	r.Partly = false
 	return r, nil
-}
-
-func (t *Thread) installListener(f []unix.SockFilter, send func(listener int) error) (bool, error) {
-	if err := t.check(); err != nil {
-		return false, err
-	}
-	pidfd, err := unix.PidfdOpen(t.Tid, 0)
-	if err != nil {
-		return false, fmt.Errorf("open pidfd: %w", err)
-	}
-	defer unix.Close(pidfd)
-	// Without the right to take descriptors the listener would be lost and the
-	// container sealed on the spot. A descriptor that does not exist answers EBADF.
-	if fd, err := unix.PidfdGetfd(pidfd, 1<<30, 0); err == nil {
-		unix.Close(fd)
-	} else if !errors.Is(err, unix.EBADF) {
-		return false, fmt.Errorf("take a descriptor of process %d: %w", t.Tid, err)
-	}
-	t.suspend = true // the close of the listener meets the filter itself
-	a, err := t.place(f)
-	if err != nil {
-		return false, err
-	}
-	nnp, err := a.loadListener(func(fd int) error {
-		listener, err := unix.PidfdGetfd(pidfd, fd, 0)
-		if err != nil {
-			return fmt.Errorf("take the listener: %w", err)
-		}
-		defer unix.Close(listener)
-		return send(listener)
-	})
-	a.free()
-	if err != nil {
-		return nnp, err
-	}
-	has, _, err := t.newestIs(f)
-	if err == nil && !has {
-		err = ErrTampered
-	}
-	return nnp, err
 }

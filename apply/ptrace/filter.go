@@ -131,9 +131,9 @@ func (a area) load(flags uint64) (nnp bool, err error) {
 
 // loadListener is load for a filter with a listener. took gets the descriptor's
 // number in the process, copies it, and the process' own is closed.
-func (a area) loadListener(took func(fd int) error) (nnp bool, err error) {
+func (a area) loadListener(flags uint64, took func(fd int) error) (nnp bool, err error) {
 	call := func() error {
-		return a.t.callForFD(took, unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, a.addr)
+		return a.t.callForFD(took, unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags|unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, a.addr)
 	}
 	if err = call(); errors.Is(err, unix.EACCES) {
 		if nnp, err = a.t.noNewPrivs(); err != nil {
@@ -152,6 +152,24 @@ func (t *Thread) noNewPrivs() (bool, error) {
 		return false, fmt.Errorf("set no_new_privs in thread %d: %w", t.Tid, err)
 	}
 	return true, nil
+}
+
+// has says whether f is among the filters of the thread.
+func (t *Thread) has(f []unix.SockFilter) (bool, error) {
+	for i := range maxFilters {
+		n, err := t.filterLen(i)
+		if n == 0 || err != nil {
+			return false, err
+		}
+		if n != len(f) {
+			continue
+		}
+		got, err := t.filter(i)
+		if err != nil || slices.Equal(got, f) {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // newestIs says whether the newest filter of the thread is f, and how many

@@ -15,7 +15,7 @@ import (
 // slotSize is the room of one slot, code and data. The vdso of Linux 6.18 ends
 // in 1.5 KiB of padding: five slots. A slot that a killed tracer left in use is
 // never taken again, for a thread may still be in it.
-const slotSize = 288
+const slotSize = 304
 
 // slot is a place in a process' vdso that holds the code of our calls.
 type slot struct {
@@ -111,7 +111,8 @@ func (s *slot) clear(tid int) {
 // Offsets in the code.
 const (
 	listenerAt = 4
-	recoverAt  = 19
+	closeAt    = 23 // with the descriptor in rdi
+	recoverAt  = 30
 )
 
 // slotCode is
@@ -121,9 +122,13 @@ const (
 //	listener:syscall                  ; seccomp(2) that answers a listener
 //	         test  eax, eax
 //	         js    recover
-//	         mov   edi, eax           ; nobody took it: close it, so that
-//	         mov   eax, SYS_close     ; notified calls fail and do not hang
-//	         syscall
+//	         mov   edi, eax           ; nobody took it. Wait for a tenth of a
+//	         mov   ecx, waits         ; second, more or less: whoever waits for
+//	again:   pause                    ; the listener may find it here
+//	         dec   ecx
+//	         jnz   again
+//	         mov   eax, SYS_close     ; then close it, so that notified calls
+//	         syscall                  ; fail and do not hang
 //	recover: mov   rax, [flags]       ; no stack is used: what lies below the
 //	         add   al, 0x7f           ; stack pointer may belong to anyone (Go)
 //	         sahf
@@ -134,8 +139,11 @@ const (
 // followed by the values. x87, SSE and AVX registers are untouched: the kernel
 // preserves them over a call.
 func slotCode(r unix.PtraceRegs) []byte {
-	c := []byte{0x0f, 0x05, 0xeb, 0x0f, 0x0f, 0x05, 0x85, 0xc0, 0x78, 0x09, 0x89, 0xc7, 0xb8, unix.SYS_CLOSE, 0, 0, 0, 0x0f, 0x05}
-	const data = 144 // offset of the values
+	const waits = 1 << 22 // a pause takes from 4 to 50 ns
+	c := []byte{0x0f, 0x05, 0xeb, 0x1a, 0x0f, 0x05, 0x85, 0xc0, 0x78, 0x14, 0x89, 0xc7,
+		0xb9, waits & 0xff, waits >> 8 & 0xff, waits >> 16 & 0xff, waits >> 24, 0xf3, 0x90, 0xff, 0xc9, 0x75, 0xfa,
+		0xb8, unix.SYS_CLOSE, 0, 0, 0, 0x0f, 0x05}
+	const data = 160 // offset of the values
 	var values []uint64
 	load := func(op []byte, v uint64) { // op with a rip-relative operand
 		at := data + 8*len(values)

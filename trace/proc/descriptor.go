@@ -131,12 +131,31 @@ func mapsRing(pid int, limit int64) (bool, error) {
 	return false, nil
 }
 
+// listenerName is what a seccomp listener is called.
+const listenerName = "anon_inode:seccomp notify"
+
+// Listeners lists the seccomp listeners among the descriptors of a process' leader. One
+// that has ended has none.
+func Listeners(pid int) (fds []int, err error) {
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	err = eachNumber(dir, func(fd int) bool {
+		if to, err := os.Readlink(dir + "/" + strconv.Itoa(fd)); err == nil && to == listenerName {
+			fds = append(fds, fd)
+		}
+		return true
+	})
+	if vanished(err) {
+		err = nil
+	}
+	return fds, err
+}
+
 // ListenerFDs lists the processes of the host that hold a seccomp listener.
 // See Supported; what may not be looked at, or vanishes, is left out.
 func ListenerFDs() ([]int, error) {
 	var out []int
 	err := eachNumber("/proc", func(pid int) bool {
-		if found, err := holds(pid, "anon_inode:seccomp notify"); err == nil && found {
+		if found, err := holds(pid, listenerName); err == nil && found {
 			out = append(out, pid)
 		}
 		return true
