@@ -178,30 +178,3 @@ func Listen(ctx context.Context, pid int, insns []unix.SockFilter, ready func())
 	f, err := receive(c.pass)
 	return f, m.Report, err
 }
-
-// receive takes one descriptor.
-func receive(c *net.UnixConn) (*os.File, error) {
-	b, oob := make([]byte, 1), make([]byte, unix.CmsgSpace(4))
-	_, n, _, _, err := c.ReadMsgUnix(b, oob)
-	if err != nil {
-		return nil, fmt.Errorf("receive listener: %w", err)
-	}
-	msgs, err := unix.ParseSocketControlMessage(oob[:n])
-	if err != nil || len(msgs) != 1 {
-		return nil, errors.New("receive listener: none came")
-	}
-	fds, err := unix.ParseUnixRights(&msgs[0])
-	if err != nil || len(fds) != 1 {
-		return nil, errors.New("receive listener: none came")
-	}
-	unix.CloseOnExec(fds[0])
-	return os.NewFile(uintptr(fds[0]), "seccomp listener"), nil
-}
-
-// send hands out one descriptor.
-func send(fd, listener int) error {
-	if err := unix.Sendmsg(fd, []byte{0}, unix.UnixRights(listener), nil, 0); err != nil {
-		return fmt.Errorf("hand the listener on: %w", err)
-	}
-	return nil
-}

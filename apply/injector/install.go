@@ -20,9 +20,10 @@ const (
 	maxPasses = 1000
 )
 
-// installation is the state of one opInstall.
+// installation is the state of one opInstall or opHold.
 type installation struct {
-	insns  []unix.SockFilter
+	put    func(ptrace.Process) (ptrace.Result, error)
+	held   bool // the filters' listeners are for who started us
 	report Report
 	done   map[ptrace.Process]bool
 	since  map[ptrace.Process]time.Time // first refusal of one that may stop later
@@ -43,10 +44,27 @@ func (in *installation) begun() bool { return in.report.Processes > 0 || len(in.
 // fork by a process that has it inherits it, so that new processes alone, as a
 // fork storm makes them, do not keep it from ending.
 func (w *worker) install(insns []unix.SockFilter) (Report, error) {
-	in := &installation{insns: insns, done: map[ptrace.Process]bool{}, since: map[ptrace.Process]time.Time{}, partly: map[ptrace.Process]bool{}}
+	return w.complete(&installation{put: func(p ptrace.Process) (ptrace.Result, error) { return ptrace.Install(p, insns) }})
+}
+
+// hold is install for a filter with a listener, which goes to who started us.
+func (w *worker) hold(insns []unix.SockFilter) (Report, error) {
+	return w.complete(&installation{held: true, put: func(p ptrace.Process) (ptrace.Result, error) {
+		return ptrace.InstallHeld(p, insns, func(fd int) error { return sendOf(passFD, fd, p.Pid) })
+	}})
+}
+
+func (w *worker) complete(in *installation) (Report, error) {
+	in.done, in.since, in.partly = map[ptrace.Process]bool{}, map[ptrace.Process]time.Time{}, map[ptrace.Process]bool{}
 	err := w.passes(in)
 	in.report.Unsure = len(in.partly) > 0
 	return in.report, err
+}
+
+// stops says that no more is to be begun: nobody waits, and a target would not be left
+// half filtered; or nobody is there to answer for a listener.
+func (w *worker) stops(in *installation) bool {
+	return w.left.Load() && !in.begun() || in.held && w.alone.Load()
 }
 
 func (w *worker) passes(in *installation) error {
@@ -55,11 +73,11 @@ func (w *worker) passes(in *installation) error {
 		if in.report.Passes == maxPasses || time.Now().After(end) {
 			return fmt.Errorf("processes appear faster than they can be filtered: gave up after %d passes", in.report.Passes)
 		}
-		if w.left.Load() && !in.begun() {
+		if w.stops(in) {
 			return errLeft
 		}
 		list, err := w.ask(in.soFar())
-		if errors.Is(err, errLeft) && in.begun() {
+		if errors.Is(err, errLeft) && in.begun() && !in.held {
 			list, err = w.heirs()
 		}
 		if err != nil {
@@ -68,7 +86,7 @@ func (w *worker) passes(in *installation) error {
 		in.report.Passes++
 		clean++
 		for _, p := range list {
-			if w.left.Load() && !in.begun() {
+			if w.stops(in) {
 				return errLeft
 			}
 			switch in.one(p) {
@@ -105,7 +123,7 @@ func (in *installation) one(p ptrace.Process) finding {
 	if in.done[p] {
 		return fine
 	}
-	res, err := ptrace.Install(p, in.insns)
+	res, err := in.put(p)
 	if res.NoNewPrivs {
 		in.report.NoNewPrivs++
 	}
@@ -129,7 +147,8 @@ func (in *installation) one(p ptrace.Process) finding {
 		return fine
 	}
 	// Of one that is "gone" and lives, a thread ended: another one may do.
-	if errors.Is(err, ptrace.ErrGone) || errors.Is(err, ptrace.ErrBusy) || errors.Is(err, ptrace.ErrNoThread) {
+	// One that is traced may be on its way in, followed by the keeper's catcher.
+	if errors.Is(err, ptrace.ErrGone) || errors.Is(err, ptrace.ErrBusy) || errors.Is(err, ptrace.ErrNoThread) || in.held && errors.Is(err, ptrace.ErrTraced) {
 		if in.since[p].IsZero() {
 			in.since[p] = time.Now()
 		}

@@ -21,6 +21,7 @@ type worker struct {
 	enc      *json.Encoder
 	requests chan request
 	left     atomic.Bool      // the parent is gone, or nobody waits for us any more
+	alone    atomic.Bool      // the parent is gone, or tells no more
 	last     []ptrace.Process // what was listed last
 }
 
@@ -55,6 +56,7 @@ func (w *worker) read(control *os.File) {
 		var r request
 		if dec.Decode(&r) != nil {
 			w.left.Store(true)
+			w.alone.Store(true)
 			close(w.requests)
 			return
 		}
@@ -72,6 +74,8 @@ func (w *worker) do(r request) message {
 	switch r.Op {
 	case opInstall:
 		m.Report, err = w.install(r.Insns)
+	case opHold:
+		m.Report, err = w.hold(r.Insns)
 	case opDump:
 		m.Dump, err = w.dumpAll()
 	case opListen:

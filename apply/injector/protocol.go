@@ -19,6 +19,7 @@ type op string
 const (
 	opInstall op = "install" // a filter into every process
 	opDump    op = "dump"    // every filter of every thread
+	opHold    op = "hold"    // a filter with a listener into every process
 	opListen  op = "listen"  // a filter with a listener, at the next exec of one process
 	opCatch   op = "catch"   // a filter into every program that comes into a target, at its exec
 )
