@@ -1,11 +1,14 @@
 package apply
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
+	"speaker/apply/injector"
 	"speaker/policy"
 	"speaker/trace/proc"
 )
@@ -39,6 +42,8 @@ const (
 	ModeInject Mode = iota // a permanent filter into running processes
 	ModeHold               // a two-phase filter at the start, reversible
 	ModeSeal               // a permanent filter over a hold
+	// ModeHoldRunning is a reversible filter into running processes.
+	ModeHoldRunning
 )
 
 // Check is one thing that was looked at before an apply. Found may quote
@@ -73,8 +78,9 @@ type subject struct {
 	policy  policy.Policy
 	infos   []proc.Info
 	threads []proc.Thread
-	list    func() ([]int, error) // the target's processes, anew
-	unheld  bool                  // a check found that threads cannot be stopped
+	list    func() ([]int, error)         // the target's processes, anew
+	dump    func() (injector.Dump, error) // every filter of every thread
+	unheld  bool                          // a check found that threads cannot be stopped
 }
 
 // find is what a check answers: nothing found is the zero value.
@@ -99,7 +105,15 @@ type check struct {
 // the target's processes, as host pids; for ModeHold none exists yet, and what
 // pids answers is looked at if there is any.
 func Preflight(pids func() ([]int, error), p policy.Policy, mode Mode) []Check {
-	s := &subject{mode: mode, policy: p, list: pids}
+	s := &subject{mode: mode, policy: p, list: pids, dump: sync.OnceValues(func() (injector.Dump, error) {
+		ctx, cancel := context.WithTimeoutCause(context.Background(), foreseeWithin, errUnforeseen)
+		defer cancel()
+		d, err := injector.DumpAll(ctx, pids)
+		if err != nil && ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return d, err
+	})}
 	list, err := pids()
 	if err != nil {
 		return []Check{{ID: "pids", Title: "the target's processes", Found: err.Error(),

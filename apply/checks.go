@@ -14,7 +14,7 @@ import (
 )
 
 // running are the modes that stop processes which run.
-var running = []Mode{ModeInject, ModeSeal}
+var running = []Mode{ModeInject, ModeSeal, ModeHoldRunning}
 
 // checks is the list, in the order of the screen.
 var checks = []check{
@@ -44,6 +44,8 @@ var checks = []check{
 		why: "they sleep uninterruptibly: disk, network storage, or a vfork whose child has not exec'ed yet", remedy: "they are tried for three seconds, and named if that fails"},
 	{id: "filters", title: "filters already there", modes: running, look: lookFilters,
 		why: "filters stack and the strictest answer wins", remedy: "none needed: what they deny stays denied"},
+	{id: "listener", title: "another supervisor", modes: []Mode{ModeHoldRunning}, look: lookListener,
+		why: "the kernel takes one listener for the filters of a process", remedy: "start the target without that one; or inject, which needs no listener"},
 	{id: "foreseen", title: "what the filters together will answer", modes: running, look: lookForeseen,
 		why: "the proof would fail, after a step that cannot be taken back", remedy: "start the target without that filter"},
 	{id: "nnp", title: "no_new_privs", look: lookNoNewPrivs,
@@ -105,16 +107,12 @@ func lookPolicy(s *subject) []find {
 	var out []find
 	for _, w := range s.policy.Warnings() {
 		f := find{level: Warn, found: w.Text, remedy: w.Remedy}
-		if w.Block || w.BlockHold && s.mode == ModeHold {
+		if w.Block || w.BlockHold && s.mode.holds() {
 			f.level = Block
 		}
 		out = append(out, f)
 	}
-	spec := s.policy.NarrowSpec()
-	if s.mode == ModeHold {
-		spec = s.policy.StartSpec()
-	}
-	if _, err := policy.Compile(spec); err != nil {
+	if _, err := policy.Compile(s.spec()); err != nil {
 		out = append(out, find{level: Block, found: err.Error()})
 	}
 	return out
@@ -219,6 +217,20 @@ func lookNoNewPrivs(s *subject) []find {
 	})
 }
 
+// holds says that the mode is of a hold that is to be put in place.
+func (m Mode) holds() bool { return m == ModeHold || m == ModeHoldRunning }
+
+// spec is that of the filter which is to be put in.
+func (s *subject) spec() policy.Spec {
+	switch s.mode {
+	case ModeHold:
+		return s.policy.StartSpec()
+	case ModeHoldRunning:
+		return s.policy.RunningSpec()
+	}
+	return s.policy.NarrowSpec()
+}
+
 // lookAsleep lists the calls, with those who sleep in them.
 func lookAsleep(s *subject) []find {
 	narrow, conditional := s.policy.Narrow(), s.policy.Conditional(policy.Run)
@@ -239,7 +251,7 @@ func lookAsleep(s *subject) []find {
 		}
 	}
 	level := Block
-	if s.mode == ModeHold {
+	if s.mode.holds() {
 		level = Warn
 	}
 	var out []find

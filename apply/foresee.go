@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +15,8 @@ import (
 // foreseeWithin bounds what a target of many threads may take to be looked at.
 const foreseeWithin = 20 * time.Second
 
+var errUnforeseen = fmt.Errorf("its filters could not be looked at within %v", foreseeWithin)
+
 // lookForeseen proves beforehand: it puts the filter, in thought, on top of those
 // that every thread has. What would then differ, a supervisor or a tracer that
 // an older filter asks, or a filter that cannot be looked at, no later step mends.
@@ -21,10 +24,9 @@ func lookForeseen(s *subject) []find {
 	if s.unheld {
 		return []find{{level: Note, found: "not looked at, for the threads cannot be stopped now", remedy: "mend that first"}}
 	}
-	late := fmt.Errorf("its filters could not be looked at within %v", foreseeWithin)
-	ctx, cancel := context.WithTimeoutCause(context.Background(), foreseeWithin, late)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), foreseeWithin, errUnforeseen)
 	defer cancel()
-	p, err := foresee(ctx, s.list, s.policy.NarrowSpec())
+	p, err := s.foresee(ctx, s.spec())
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
@@ -46,12 +48,12 @@ func lookForeseen(s *subject) []find {
 }
 
 // foresee is the proof of a filter that is not in place yet.
-func foresee(ctx context.Context, pids func() ([]int, error), want policy.Spec) (Proof, error) {
+func (s *subject) foresee(ctx context.Context, want policy.Spec) (Proof, error) {
 	f, err := policy.Compile(want)
 	if err != nil {
 		return Proof{}, err
 	}
-	d, err := injector.DumpAll(ctx, pids)
+	d, err := s.dump()
 	if err != nil {
 		return Proof{}, err
 	}
@@ -62,9 +64,10 @@ func foresee(ctx context.Context, pids func() ([]int, error), want policy.Spec) 
 
 // topped is a dump as it would be with one more filter in every thread.
 func topped(d injector.Dump, f []unix.SockFilter) injector.Dump {
-	d.Filters = append(d.Filters, f)
+	d.Filters = append(slices.Clip(d.Filters), f)
+	d.Chains = slices.Clone(d.Chains)
 	for i, chain := range d.Chains {
-		d.Chains[i] = append(chain, len(d.Filters)-1)
+		d.Chains[i] = append(slices.Clip(chain), len(d.Filters)-1)
 	}
 	return d
 }

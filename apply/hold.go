@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"speaker/apply/keeper"
 	"speaker/policy"
 )
@@ -131,10 +133,14 @@ func StartHold(ctx context.Context, name string, w Waiting, p policy.Policy) (*H
 	return &Hold{client: client, NewPriv: nnp}, nil
 }
 
-// configOf is what a keeper is told of a policy.
+// configOf is what a keeper is told of a policy whose start filter is put in at a start.
 func configOf(name string, p policy.Policy) (keeper.Config, error) {
-	c := keeper.Config{Dir: keeperDir, Name: name, Denials: denials(p)}
-	start, err := policy.Compile(p.StartSpec())
+	return configWith(name, p, p.StartSpec())
+}
+
+func configWith(name string, p policy.Policy, spec policy.Spec) (keeper.Config, error) {
+	c := keeper.Config{Dir: keeperDir, Name: name, Denials: denials(p, spec)}
+	start, err := policy.Compile(spec)
 	if err != nil {
 		return c, err
 	}
@@ -147,31 +153,27 @@ func configOf(name string, p policy.Policy) (keeper.Config, error) {
 		return c, err
 	}
 	c.Insns, c.LateBootInsns, c.NarrowInsns = start.Insns, later.Insns, narrow.Insns
-	if c.Start, err = json.Marshal(p.StartSpec()); err == nil {
-		c.Narrow, err = json.Marshal(p.NarrowSpec())
+	if c.Start, err = specJSON(spec); err == nil {
+		c.Narrow, err = specJSON(p.NarrowSpec())
 	}
-	if err != nil {
-		return c, fmt.Errorf("write policy: %w", err)
-	}
-	return c, nil
+	return c, err
 }
 
 // denials are the errors that a removed call gets in the deny mode: those that
 // it will get from the seal, or the keeper's own where the seal will kill: a listener
-// cannot.
-func denials(p policy.Policy) []keeper.Answer {
+// cannot. EPERM needs no word.
+func denials(p policy.Policy, start policy.Spec) []keeper.Answer {
 	narrow := p.NarrowSpec()
+	conditional := start.Conditional()
 	var out []keeper.Answer
-	start := p.StartSpec()
-	asked := start.Notify
-	for _, r := range start.When {
-		if r.Action == policy.ActNotify {
-			asked = asked.With(r.Call)
+	for _, c := range everyCall() {
+		if start.Want(c) != policy.ActNotify && !conditional.Has(c) {
+			continue
 		}
-	}
-	for _, c := range asked.Calls() {
-		out = append(out, keeper.Answer{Arch: c.ABI.AuditArch(), Nr: c.Register(), Errno: int32(narrow.Want(c).Errno()),
-			Looks: narrow.Looks(c)})
+		e, looks := narrow.Want(c).Errno(), narrow.Looks(c)
+		if e != 0 && e != unix.EPERM || len(looks) > 0 {
+			out = append(out, keeper.Answer{Arch: c.ABI.AuditArch(), Nr: c.Register(), Errno: int32(e), Looks: looks})
+		}
 	}
 	return out
 }

@@ -20,7 +20,8 @@ import (
 )
 
 // stepVar says at which step of all injectors together somebody is killed, who
-// ("injector", "parent" or a pid), and in which file the steps are counted.
+// ("injector", "parent" or a pid; "keeper" and "kept": of those that a keeper started
+// alone, the keeper or the injector), and in which file the steps are counted.
 const stepVar = "SPEAKER_TEST_STEP"
 
 // killAtStep has this injector count its steps, and kill -9 at the one that is named.
@@ -31,9 +32,19 @@ func killAtStep() {
 		return
 	}
 	victim := os.Getpid()
-	if who == "parent" {
+	switch who {
+	case "injector":
+	case "parent":
 		victim = os.Getppid()
-	} else if who != "injector" {
+	case "keeper", "kept":
+		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", os.Getppid()))
+		if string(comm) != "speaker-keeper\n" {
+			return
+		}
+		if who == "keeper" {
+			victim = os.Getppid()
+		}
+	default:
 		fmt.Sscan(who, &victim)
 	}
 	ptrace.OnStep = func() {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"speaker/apply/injector"
 )
 
 // answerWithin is how long a keeper may take for an answer, and stillAfter when one
@@ -86,6 +88,43 @@ func Start(ctx context.Context, c Config, release func() error) (cl Client, nnp 
 		}
 	}
 	return Client{c.Dir, c.Name}, nnp, nil
+}
+
+// StartRunning starts a keeper for a target that runs (Config.Runs), and returns when its
+// processes have the filter. The report tells what was done, also with an error; where
+// Report.Applied, the keeper stays and answers, else there is none. When ctx ends after the
+// first process was served, the keeper serves all, and we do not hear of it.
+func StartRunning(ctx context.Context, c Config) (cl Client, r injector.Report, err error) {
+	conn, cmd, err := spawn()
+	if err != nil {
+		return cl, r, err
+	}
+	defer conn.Close()
+	go func() { _ = cmd.Wait() }()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	if err := json.NewEncoder(conn).Encode(c); err != nil {
+		return cl, r, fmt.Errorf("tell keeper: %w", err)
+	}
+	var p progress
+	if err := json.NewDecoder(conn).Decode(&p); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return cl, injector.Report{Unsure: true}, fmt.Errorf("hear from keeper: %w", err)
+	}
+	if p.Err != "" {
+		err = errors.New(p.Err)
+	}
+	return Client{c.Dir, c.Name}, p.Report, err
+}
+
+// injectWithin is how long an injection may take.
+const injectWithin = 70 * time.Second
+
+// Inject puts the filter into processes of a target that ran already and do not have it.
+func (c Client) Inject() (injector.Report, error) {
+	r, err := c.doWithin(request{Op: "inject"}, injectWithin)
+	return r.Report, err
 }
 
 func await(dec *json.Decoder) (progress, error) {
@@ -241,8 +280,10 @@ func (c Client) awaitEnd(ctx context.Context, pid int) error {
 
 // do asks the keeper. When it does not answer, the error says why: it is
 // ErrSealed, ErrBereft or ErrEnded where that is so.
-func (c Client) do(q request) (reply, error) {
-	r, err := c.ask(q)
+func (c Client) do(q request) (reply, error) { return c.doWithin(q, answerWithin) }
+
+func (c Client) doWithin(q request, within time.Duration) (reply, error) {
+	r, err := c.askWithin(q, within)
 	if err != nil {
 		return r, absence(c.dir, c.name, err)
 	}
@@ -259,7 +300,9 @@ func (c Client) do(q request) (reply, error) {
 	return r, errors.New(r.Err)
 }
 
-func (c Client) ask(q request) (reply, error) {
+func (c Client) ask(q request) (reply, error) { return c.askWithin(q, answerWithin) }
+
+func (c Client) askWithin(q request, within time.Duration) (reply, error) {
 	var r reply
 	conn, err := net.DialTimeout("unix", socketPath(c.dir, c.name), answerWithin)
 	if err != nil {
@@ -280,7 +323,7 @@ func (c Client) ask(q request) (reply, error) {
 			return r, fmt.Errorf("hold %s: %s", c.name, stillness(had.Keeper))
 		}
 	}
-	_ = conn.SetDeadline(begin.Add(answerWithin))
+	_ = conn.SetDeadline(begin.Add(within))
 	if err := json.NewDecoder(in).Decode(&r); errors.Is(err, io.EOF) {
 		return r, fmt.Errorf("the keeper of hold %s hung up: it listens to none that are in another pid namespace, under a seccomp filter, or in the target", c.name)
 	} else if err != nil {

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"speaker/apply/injector"
 )
 
 // errEnded means that no process has a filter of ours any more.
@@ -85,6 +87,11 @@ func (e *ears) add(f *os.File, pid int, s Source) error {
 		return err
 	}
 	return nil
+}
+
+// taker is add for listeners of one source.
+func (e *ears) taker(s Source) injector.Take {
+	return func(f *os.File, pid int) error { return e.add(f, pid, s) }
 }
 
 // await keeps receive from ending for want of listeners until done is called: some may

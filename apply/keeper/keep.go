@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,7 @@ type keeping struct {
 	late   *late // nil: nobody comes in from outside
 	log    *journal
 	quit   chan struct{} // told once, between two lives: leave
+	reach  sync.Mutex    // one injection at a time
 }
 
 func (k *keeping) now() *hold { return k.life.Load() }
@@ -33,7 +35,10 @@ func keep(ctx context.Context, c Config, say func(progress)) error {
 		k.late = newLate(c, k.now)
 		defer k.late.stop()
 	}
-	if c.Pid == 0 {
+	switch {
+	case c.Runs:
+		return k.inject(ctx, say)
+	case c.Pid == 0:
 		return k.await(ctx, say)
 	}
 	door, err := listen(c.Dir, c.Name)
@@ -77,8 +82,7 @@ func (k *keeping) serve(p program, open func() (*net.UnixListener, error), say f
 	if err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- k.lives(h) }()
+	ended := k.run(h)
 	door, err := open()
 	if err != nil {
 		say(progress{Err: "it is held, but cannot be switched: " + err.Error()})
@@ -92,7 +96,18 @@ func (k *keeping) serve(p program, open func() (*net.UnixListener, error), say f
 	}
 	go k.answer(door)
 	say(progress{Held: true, Pid: p.pid, NoNewPrivs: p.noNewPrivs})
-	err = <-ended
+	return k.end(<-ended)
+}
+
+// run answers, from the first life to the last.
+func (k *keeping) run(h *hold) (ended chan error) {
+	ended = make(chan error, 1)
+	go func() { ended <- k.lives(h) }()
+	return ended
+}
+
+// end leaves behind what a hold does that has ended so.
+func (k *keeping) end(err error) error {
 	defer k.now().close()
 	r := k.record()
 	switch {
@@ -123,12 +138,9 @@ func (k *keeping) begin(p program) (*hold, error) {
 		}
 	}
 	defer p.listener.Close()
-	h, err := newHold(c, k.log)
+	h, err := k.newHold(c)
 	if err != nil {
 		return nil, err
-	}
-	if k.late != nil {
-		h.late = k.late
 	}
 	if err := h.ears.add(p.listener, p.pid, FromStart); err != nil {
 		h.close()
@@ -136,6 +148,14 @@ func (k *keeping) begin(p program) (*hold, error) {
 	}
 	k.life.Store(h)
 	return h, nil
+}
+
+func (k *keeping) newHold(c Config) (*hold, error) {
+	h, err := newHold(c, k.log)
+	if err == nil && k.late != nil {
+		h.late = k.late
+	}
+	return h, err
 }
 
 // lives answers for one life after the other.
@@ -160,7 +180,7 @@ func (k *keeping) lives(h *hold) error {
 // nextLife waits for the target to be started again, by whomever. It is booted then, so
 // that what its boot needs is let through, and rules for all its processes stay.
 func (k *keeping) nextLife(h *hold) (*hold, error) {
-	if k.late == nil || !k.late.state().Catching {
+	if k.late == nil || !k.late.state().Catching || k.config.Runs { // its cgroup is of one life
 		return nil, errEnded
 	}
 	for over := time.After(AgainWithin); ; {
@@ -189,7 +209,7 @@ func (k *keeping) nextLife(h *hold) (*hold, error) {
 // record is what this keeper leaves for speakers to come.
 func (k *keeping) record() record {
 	c := k.now().config
-	return record{Name: c.Name, Label: c.Label, Pid: c.Pid, Cgroup: c.Cgroup, Own: c.Own, Keeper: os.Getpid(), Mode: Boot, Specs: c.Specs}
+	return record{Name: c.Name, Label: c.Label, Pid: c.Pid, Cgroup: c.Cgroup, Own: c.Own, Runs: c.Runs, Keeper: os.Getpid(), Mode: Boot, Specs: c.Specs}
 }
 
 // status is that of the present life.

@@ -193,6 +193,14 @@ func (l *late) anew() {
 	l.note("who comes in is caught again")
 }
 
+// missing notes why nobody is caught.
+func (l *late) missing(why error) {
+	l.mu.Lock()
+	l.status.Last = "who comes in is not caught: " + why.Error()
+	l.mu.Unlock()
+	l.note("who comes in is not caught: " + why.Error())
+}
+
 // note writes into the journal of the hold, if there is one yet.
 func (l *late) note(why string) {
 	if h := l.now(); h != nil {

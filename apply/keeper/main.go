@@ -62,6 +62,10 @@ func (k *keeping) handle(q request) (r reply, last bool) {
 	case "status":
 	case "exec", "leave":
 		r.Err = errText(k.handleLate(q))
+	case "inject":
+		var err error
+		r.Report, err = k.reachAll(context.Background())
+		r.Err = errText(err)
 	case "deny":
 		r.Err = errText(h.cross(Deny, q.Within))
 	case "ask":

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"speaker/apply/injector"
 	"speaker/policy"
 	"speaker/trace"
 )
@@ -36,6 +37,7 @@ type Config struct {
 	Pid     int    // waits to exec the program; 0: it comes in from outside, see Entries
 	Cgroup  string // that the target is in; "" for none
 	Own     bool   // the cgroup goes with the target
+	Runs    bool   // it runs already: all in the cgroup, or without one all that descend from Pid
 	Insns   []unix.SockFilter
 	Denials []Answer
 	Specs
@@ -97,12 +99,13 @@ type progress struct {
 	Ready, Held bool
 	Pid         int // held: of the program
 	NoNewPrivs  bool
+	Report      injector.Report // of a target that ran already
 	Err         string
 }
 
 // request and reply are one line of JSON each.
 type request struct {
-	Op     string        // "status", "deny", "ask", "answer", "rule", "keep", "allow", "watch", "unwatch", "health", "narrow", "sealed", "end", "exec", "leave"
+	Op     string        // "status", "deny", "ask", "answer", "rule", "keep", "allow", "watch", "unwatch", "health", "narrow", "sealed", "end", "exec", "leave", "inject"
 	Within time.Duration `json:",omitempty"` // deny, ask: to be kept within; 0: for good
 
 	Asking  Asking  `json:",omitzero"`  // ask
@@ -119,4 +122,5 @@ type reply struct {
 	Err    string          `json:",omitempty"`
 	Status Status          `json:",omitzero"`
 	Narrow json.RawMessage `json:",omitempty"`
+	Report injector.Report `json:",omitzero"` // inject
 }

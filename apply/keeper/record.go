@@ -25,6 +25,7 @@ type record struct {
 	Pid    int    // of the program
 	Cgroup string // of the target; "": its processes are Pid alone
 	Own    bool   // see Config
+	Runs   bool   // see Config
 	Keeper int
 	Mode   Mode
 	Specs
@@ -63,6 +64,12 @@ func (r record) write(dir string) error {
 		return fmt.Errorf("write record of hold: %w", err)
 	}
 	return nil
+}
+
+// Forget removes what a keeper left behind that was killed before it held anything.
+func Forget(dir, name string) {
+	removeRecord(dir, name)
+	_ = os.Remove(socketPath(dir, name))
 }
 
 func removeRecord(dir, name string) { _ = os.Remove(recordPath(dir, name)) }
