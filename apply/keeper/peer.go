@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -30,11 +32,20 @@ func checkPeer(c *net.UnixConn, cgroup string) error {
 		return err
 	}
 	// It lives, so what was read of that number was read of it.
-	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
-	if _, err := unix.Poll(fds, 0); err != nil || fds[0].Revents != 0 {
-		return errors.New("the peer has ended")
+	if ended, err := hasEnded(pidfd); err != nil || ended {
+		return errors.Join(errors.New("the peer has ended"), err)
 	}
 	return nil
+}
+
+func hasEnded(pidfd int) (bool, error) {
+	for {
+		fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+		_, err := unix.Poll(fds, 0)
+		if err != unix.EINTR { // a signal of the runtime's own
+			return fds[0].Revents != 0, err
+		}
+	}
 }
 
 // stranger says why nobody speaks with a process.
@@ -43,17 +54,15 @@ func stranger(cred *unix.Ucred, cgroup string) error {
 		return errors.New("the peer is another user")
 	}
 	pid := int(cred.Pid)
-	ours, err1 := os.Readlink("/proc/self/ns/pid")
-	theirs, err2 := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid))
-	if err1 != nil || err2 != nil || ours != theirs {
-		return errors.New("the peer is in another pid namespace")
-	}
-	we, err1 := proc.Read(os.Getpid())
-	they, err2 := proc.Read(pid)
+	we, err1 := ourselves()
+	they, err2 := standingOf(pid)
 	if err := errors.Join(err1, err2); err != nil {
 		return fmt.Errorf("look at the peer: %w", err)
 	}
-	if they.Seccomp > we.Seccomp || they.Filters > we.Filters {
+	if they.pidNS != we.pidNS {
+		return errors.New("the peer is in another pid namespace")
+	}
+	if they.seccomp > we.seccomp || they.filters > we.filters {
 		return errors.New("the peer is under a seccomp filter")
 	}
 	if cgroup == "" {
@@ -66,9 +75,47 @@ func stranger(cred *unix.Ucred, cgroup string) error {
 	return err
 }
 
+// standing is what tells a process of ours from one of a target.
+type standing struct {
+	pidNS            string
+	seccomp, filters int
+}
+
+// ourselves is what we are, which does not change.
+var ourselves = sync.OnceValues(func() (standing, error) { return standingOf(os.Getpid()) })
+
+// standingOf reads no more than it needs: whoever switches a hold waits for it.
+func standingOf(pid int) (s standing, err error) {
+	if s.pidNS, err = os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid)); err != nil {
+		return s, err
+	}
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return s, err
+	}
+	found := false
+	for line := range strings.Lines(string(b)) {
+		key, value, _ := strings.Cut(line, ":")
+		n, _ := strconv.Atoi(strings.TrimSpace(value))
+		switch key {
+		case "Seccomp":
+			s.seccomp, found = n, true
+		case "Seccomp_filters": // Linux 5.9
+			s.filters = n
+		}
+	}
+	if !found {
+		return s, errors.New("its seccomp mode is not known")
+	}
+	return s, nil
+}
+
+// cgroupMounts are the mounts of cgroups as they were when a peer was first looked at.
+var cgroupMounts = sync.OnceValues(proc.Mounts)
+
 // within reports whether a process is in a cgroup, given by its directory, or below.
 func within(pid int, cgroup string) (bool, error) {
-	mounts, err := proc.Mounts()
+	mounts, err := cgroupMounts()
 	if err != nil {
 		return false, err
 	}
