@@ -42,13 +42,15 @@ func (s *Session) ProposeConditions(c policy.Call, exec bool) (p policy.Proposal
 	s.mu.RLock()
 	note := s.merged.valuesNote()
 	s.mu.RUnlock()
-	for _, p := range policy.Propose(seen) {
-		if p.Why != "" && note != "" {
-			p.Why += "; " + note
-		}
-		return p, true
+	list := policy.Propose(seen)
+	if len(list) == 0 {
+		return policy.Proposal{}, false
 	}
-	return policy.Proposal{}, false
+	p = list[0]
+	if p.Why != "" && note != "" {
+		p.Why += "; " + note
+	}
+	return p, true
 }
 
 // argKey tells Arguments apart.
