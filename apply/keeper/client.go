@@ -73,7 +73,7 @@ func Start(ctx context.Context, c Config, release func() error) (cl Client, nnp 
 		select {
 		case err := <-released:
 			if err != nil {
-				return cl, false, fmt.Errorf("release the program: %w", err)
+				return cl, false, fmt.Errorf("start the program: %w", err)
 			}
 			released, over = nil, time.After(heldWithin)
 		case err := <-failed:
