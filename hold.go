@@ -21,7 +21,7 @@ func holdCommand(s *settings) *cobra.Command {
 	var x only
 	var asking apply.Asking
 	var file string
-	c := &cobra.Command{Use: "hold [NAME [status|boot|deny|ask|keep|allow|exec|watch|unwatch|seal|leave|end|journal]]", Short: "list the holds in place, or switch one without a screen",
+	c := &cobra.Command{Use: "hold [NAME [status|boot|start|deny|ask|keep|allow|exec|watch|unwatch|seal|leave|end|journal]]", Short: "list the holds in place, or switch one without a screen",
 		Long: `A hold outlives the workbench: its keeper answers for it. NAME is that of the hold,
 or of the container that is held.
 
@@ -29,6 +29,12 @@ or of the container that is held.
           two-phase filter of --session FILE: all of boot and run is allowed. Its
           configuration stays as it is. What an engine cannot be told from here
           (containerd's, a pod's) is waited for
+  start   a target that runs (a container, a unit, a cgroup, a pid) is held with no
+          restart, under the policy of --session FILE; everything is let through
+          until deny or ask, and again after allow. What then stays of it, as long as
+          its processes live, is a filter that lets everything through, and
+          no_new_privs where the kernel asks for it, which is said first. Once more,
+          it serves processes that came since, and takes up one whose keeper was killed
   deny    removed calls are denied from now on; with --for 60s the keeper allows
           them again after that time, unless somebody keeps it by then
           with --call NAME, or --call NAME --pid N, that call alone is denied, in
@@ -86,16 +92,18 @@ or of the container that is held.
 				return s.lateHold(cmd.Context(), args)
 			case "boot":
 				return s.bootHold(cmd, args[0], file)
+			case "start":
+				return s.startHold(cmd, args[0], file)
 			}
 			if cmd.Flags().Changed("session") {
-				return usageError{errors.New("--session goes with boot: speaker hold TARGET boot --session FILE")}
+				return usageError{errors.New("--session goes with boot and start: speaker hold TARGET start --session FILE")}
 			}
 			if x.call != "" || x.pid != 0 {
 				return s.ruleHold(args[0], args[1], x)
 			}
 			return s.switchHold(cmd.Context(), args[0], args[1], within, asking, yes)
 		}}
-	c.Flags().StringVar(&file, "session", "", "the saved session whose policy holds (boot)")
+	c.Flags().StringVar(&file, "session", "", "the saved session whose policy holds (boot, start)")
 	c.Flags().BoolVar(&yes, "yes", false, "seal without a question")
 	c.Flags().StringVar(&x.call, "call", "", "deny or allow this call alone")
 	c.Flags().IntVar(&x.pid, "pid", 0, "and in this process alone")
@@ -152,7 +160,7 @@ func (s *settings) switchHold(ctx context.Context, name, verb string, within tim
 			return bench.ErrReadOnly
 		}
 	default:
-		return usageError{fmt.Errorf("hold cannot %q: status, boot, deny, ask, answer, keep, allow, exec, watch, unwatch, seal, leave, end or journal", verb)}
+		return usageError{fmt.Errorf("hold cannot %q: status, boot, start, deny, ask, answer, keep, allow, exec, watch, unwatch, seal, leave, end or journal", verb)}
 	}
 	if verb == "seal" && !yes {
 		return hinted{fmt.Errorf("a seal is permanent: only the end of %s takes it away", name), fmt.Sprintf("when sure: speaker hold %s seal --yes", name)}
@@ -263,6 +271,10 @@ func (s *settings) journal(name string) error {
 // seal seals a hold.
 func (s *settings) seal(ctx context.Context, i apply.HoldInfo, h *apply.Hold) error {
 	t, err := target.FromCgroup(i.Cgroup)
+	if i.Cgroup == "" { // a process with all that descends from it
+		t, err = target.FromPid(i.Pid)
+		t.Engine = "process"
+	}
 	if err != nil {
 		return fmt.Errorf("the cgroup of %s is not to be found: is its target gone? then: speaker hold %s end: %w", called(i.Label, i.Name), called(i.Label, i.Name), err)
 	}

@@ -16,7 +16,7 @@ import (
 // for a name, which is found again when it lives in another cgroup.
 func standsOn(h apply.HoldInfo, t target.Target) bool {
 	if t.Engine == "process" {
-		return false
+		return h.Cgroup == "" && h.Pid == t.Pid
 	}
 	return h.Name == t.ID || t.CgroupPath != "" && (h.Cgroup == t.CgroupPath || h.Name == filepath.Base(t.CgroupPath))
 }
