@@ -16,7 +16,9 @@
 //	                Without them a recording lacks the calls in which threads
 //	                sleep all along, and has less evidence for a split.
 //	to boot again   those of watching, and Docker's socket.
-//	to hold         CAP_SYS_PTRACE, CAP_SYS_ADMIN (to read filters back).
+//	to hold         CAP_SYS_PTRACE, CAP_SYS_ADMIN (to read filters back); of
+//	                containers those of watching besides, and CAP_SYS_NICE, so
+//	                that no exec is missed on a busy machine.
 //	to inject       the same, and CAP_DAC_READ_SEARCH to find io_uring and
 //	                sleeping threads before, and leaked listeners after.
 //

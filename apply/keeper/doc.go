@@ -5,6 +5,9 @@
 // is sealed, or when its target has ended. Stopped, it has the kernel let it go on
 // within two seconds.
 //
+// The keeper of a container has an injector catch who comes into it, and goes on to
+// its next life: see late and keeping.
+//
 // When it is killed, the kernel answers ENOSYS to every notified call: the
 // target is narrower then, never wider.
 package keeper
