@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -43,13 +44,15 @@ func (e engine) pid(t *testing.T) int {
 	return pid
 }
 
-// withoutGetppid needs getppid in boot alone.
+// withoutGetppid needs getppid in boot alone, and what no run set may have.
 func withoutGetppid() policy.Policy {
 	obs := policy.Observed{}
 	for _, c := range policy.Calls(policy.X86_64) {
 		u := policy.Use{Call: c, Count: 1}
 		obs[policy.Boot] = append(obs[policy.Boot], u)
-		if c.String() != "getppid" {
+		switch c.String() {
+		case "getppid", "seccomp", "ptrace", "io_uring_setup", "io_uring_enter", "io_uring_register":
+		default:
 			obs[policy.Run] = append(obs[policy.Run], u)
 		}
 	}
@@ -154,6 +157,24 @@ func (e engine) holdsAtBoot(t *testing.T) {
 	}
 	if s := status(t, h); s.Pid != e.pid(t) || s.Mode != "boot" {
 		t.Errorf("held is %d (%s), it runs as %d", s.Pid, s.Mode, e.pid(t))
+	}
+	// Sealed, for this life alone.
+	found := func() bool {
+		list, err := FindHolds()
+		return err == nil && slices.ContainsFunc(list, func(i HoldInfo) bool { return i.Name == e.id })
+	}
+	if _, _, err := h.Seal(context.Background(), func() ([]int, error) { return []int{e.pid(t)}, nil }); err != nil {
+		t.Fatal(err)
+	}
+	if !found() {
+		t.Error("the sealed hold is not found")
+	}
+	e.run(t, "restart", "-t", "0", e.id)
+	if found() {
+		t.Error("the next life is taken for a sealed one")
+	}
+	if h, err = e.bootHeld(t, "restart"); err != nil {
+		t.Fatal(err)
 	}
 	// And as it was.
 	held := filters(t, e.pid(t))

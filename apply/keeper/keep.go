@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"speaker/apply/injector"
+	"speaker/trace/proc"
 	"speaker/trace/target"
 )
 
@@ -209,7 +210,11 @@ func (k *keeping) nextLife(h *hold) (*hold, error) {
 // record is what this keeper leaves for speakers to come.
 func (k *keeping) record() record {
 	c := k.now().config
-	return record{Name: c.Name, Label: c.Label, Pid: c.Pid, Cgroup: c.Cgroup, Own: c.Own, Runs: c.Runs, Keeper: os.Getpid(), Mode: Boot, Specs: c.Specs}
+	var began uint64
+	if k.late != nil {
+		began, _, _ = proc.Began(c.Pid)
+	}
+	return record{Began: began, Name: c.Name, Label: c.Label, Pid: c.Pid, Cgroup: c.Cgroup, Own: c.Own, Runs: c.Runs, Keeper: os.Getpid(), Mode: Boot, Specs: c.Specs}
 }
 
 // status is that of the present life.

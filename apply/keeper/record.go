@@ -23,6 +23,7 @@ type record struct {
 	Name   string
 	Label  string // see Config
 	Pid    int    // of the program
+	Began  uint64 // when that began, where the target ends with it: a later life has a cgroup of the same name
 	Cgroup string // of the target; "": its processes are Pid alone
 	Own    bool   // see Config
 	Runs   bool   // see Config
@@ -76,6 +77,10 @@ func removeRecord(dir, name string) { _ = os.Remove(recordPath(dir, name)) }
 
 // lives says whether any process of the target does.
 func (r record) lives() bool {
+	if r.Began != 0 {
+		began, _, ok := proc.Began(r.Pid)
+		return ok && began == r.Began && proc.Runs(r.Pid)
+	}
 	if r.Cgroup == "" {
 		return proc.Runs(r.Pid)
 	}
