@@ -69,10 +69,13 @@ func stranger(cred *unix.Ucred, cgroup string) error {
 		return nil
 	}
 	inside, err := within(pid, cgroup)
-	if err == nil && inside {
-		err = errors.New("the peer is in the target")
+	if err != nil || !inside {
+		return err
 	}
-	return err
+	if we, err := within(os.Getpid(), cgroup); err == nil && we {
+		return nil // it is that of everybody here, and tells nothing
+	}
+	return errors.New("the peer is in the target")
 }
 
 // standing is what tells a process of ours from one of a target.
