@@ -96,6 +96,7 @@ type watched struct {
 func (h *hold) watchDeaths() {
 	d := &deaths{crossed: h.since, done: make(chan struct{}), procs: map[int]*watched{}, ends: hearEnds()}
 	h.dying = d
+	d.add(h.config.Pid, "") // at once: who dies of it may do so before the first look
 	go d.run(h)
 }
 
@@ -177,7 +178,11 @@ func (d *deaths) wait(late *late) (whys []string) {
 		fds, pids = append(fds, unix.PollFd{Fd: int32(w.fd), Events: unix.POLLIN}), append(pids, pid)
 	}
 	d.mu.Unlock()
-	if _, err := unix.Poll(fds, int(lookAround/time.Millisecond)); err != nil {
+	_, err := unix.Poll(fds, int(lookAround/time.Millisecond))
+	for err == unix.EINTR { // a signal of the runtime's own
+		_, err = unix.Poll(fds, int(lookAround/time.Millisecond))
+	}
+	if err != nil {
 		return nil
 	}
 	d.mu.Lock()
