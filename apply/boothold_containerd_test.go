@@ -18,7 +18,7 @@ func TestBootHoldInContainerd(t *testing.T) {
 	c := enginetest.NeedContainerd(t)
 	id := fmt.Sprint("speaker-held-", os.Getpid()) // runc's own state is one for all daemons
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
+	t.Cleanup(cancel) // after what else is cleaned up
 	ctr := func(args ...string) ([]byte, error) {
 		return exec.CommandContext(ctx, "ctr", append([]string{"-a", c.Socket}, args...)...).CombinedOutput()
 	}
