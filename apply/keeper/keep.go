@@ -163,12 +163,16 @@ func (k *keeping) newHold(c Config) (*hold, error) {
 func (k *keeping) lives(h *hold) error {
 	for {
 		err := h.serve()
-		if !errors.Is(err, errEnded) || h.sealed() {
+		told := errors.Is(err, os.ErrClosed) // of the end, before we saw it
+		if !told && !errors.Is(err, errEnded) || h.sealed() {
 			return err
 		}
 		h.ears.interrupt() // nobody receives any more: what still comes is not taken
 		h.settle()
 		k.log.note(h.status().Mode, "the target has ended")
+		if told {
+			return err
+		}
 		next, err := k.nextLife(h)
 		if err != nil {
 			return err
