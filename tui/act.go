@@ -87,7 +87,7 @@ func (m *model) doBench(a action) tea.Cmd {
 	case actAccept, actSplitLeft, actSplitRight, actStopLeft, actStopRight, actZoomIn, actZoomOut,
 		actFineLeft, actFineRight, actMarker, actNextMark, actPrevMark, actSplitHere, actUndoSplit, actRedoSplit, actPin, actSplitCost:
 		return m.doSplit(a)
-	case actDryRun, actPreflight, actHold, actAutoHold, actCross, actAsk, actQuestion, actRule, actKeepHold, actUndoHold, actGuard, actLate, actSeal, actInject, actProve, actReload:
+	case actDryRun, actPreflight, actHold, actAutoHold, actCross, actAsk, actQuestion, actRule, actKeepHold, actUndoHold, actGuard, actLate, actSeal, actHoldRunning, actInject, actProve, actReload:
 		return m.doTry(a)
 	case actToggleRun, actToggleBoot, actToggleFamily, actWhy, actSort, actReverse, actOnlyRemoved, actWho, actStopPhase, actExecPhase, actAnswers:
 		return m.doSets(a)

@@ -27,6 +27,7 @@ func TestApplyingAsksAndStandsOnCancel(t *testing.T) {
 		{"automatic hold", []string{"a"}, "A", "hold true", []string{"right", "enter"}},
 		{"cross", []string{"a"}, "c", "cross 1m0s", []string{"l", "enter"}},
 		{"inject", []string{"a"}, "I", "inject", []string{"i", "n", "j", "e", "c", "t", "enter"}},
+		{"hold running", []string{"a"}, "V", "hold running", []string{"tab", "enter"}},
 		{"seal", []string{"a"}, "S", "seal", []string{"s", "e", "a", "l", "enter"}},
 		{"reload", nil, "L", "reload", []string{"tab", "enter"}},
 		{"boot again", nil, "b", "reboot", []string{"tab", "enter"}},

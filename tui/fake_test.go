@@ -291,6 +291,14 @@ func (w *fakeWork) Inject(context.Context) (apply.Report, apply.Proof, error) {
 	return apply.Report{Processes: 3, Passes: 2}, proved, err
 }
 
+func (w *fakeWork) HoldRunning(context.Context) (apply.Report, apply.Proof, error) {
+	err := w.note("hold running")
+	if err == nil {
+		w.set(func(s *bench.State) { s.Applied = bench.HoldOpen })
+	}
+	return apply.Report{Processes: 3, Passes: 2}, proved, err
+}
+
 func (w *fakeWork) Prove(context.Context) (apply.Proof, error) {
 	return apply.Proof{Processes: 3, Threads: 7, NoFilter: []int{77}, Text: []string{"Not proved: looked at 7 threads of 3 processes."}}, w.note("prove")
 }

@@ -67,6 +67,7 @@ const (
 	actGuard
 	actLate
 	actSeal
+	actHoldRunning
 	actInject
 	actProve
 	actReload
@@ -190,6 +191,7 @@ func keymap() []binding {
 		{actGuard, []string{"B"}, inBench, groupTest, "", "switch the watchdog: the keeper undoes a hold by itself on a storm of denials or a death", true},
 		{actLate, []string{"J"}, inBench, groupTest, "late", "choose what becomes of who comes into a held container later (docker exec, probes)", true},
 		{actSeal, []string{"S"}, inBench, groupTest, "seal", "make the hold permanent, and prove it", true},
+		{actHoldRunning, []string{"V"}, inBench, groupTest, "", "hold it as it runs, with no restart; reversible, as H", true},
 		{actInject, []string{"I"}, inBench, groupTest, "inject", "put the run filter into the running target, for good", true},
 		{actProve, []string{"P"}, inBench, groupTest, "prove", "read the filters of every thread back and compare them with the policy", true},
 		{actReload, []string{"L"}, inBench, groupTest, "reload", "send the demo its administrative request", true},

@@ -106,6 +106,8 @@ func (m *model) doTry(a action) tea.Cmd {
 			foretellHeld(m.snap, true)...)}, false)
 	case actSeal:
 		return m.askApply("Seal", apply.ModeSeal, "seal", m.seal)
+	case actHoldRunning:
+		return m.askHoldRunning()
 	case actInject:
 		return m.askApply("Inject", apply.ModeInject, "inject", m.inject)
 	case actProve:
@@ -134,7 +136,7 @@ func modeWord(m apply.Mode) string {
 	switch m {
 	case apply.ModeSeal:
 		return "a seal"
-	case apply.ModeHold:
+	case apply.ModeHold, apply.ModeHoldRunning:
 		return "a hold"
 	}
 	return "an injection"

@@ -46,6 +46,8 @@ func (m *model) useful(b binding) bool {
 		return live && (s.Applied == bench.HoldDeny || s.Applied == bench.HoldAsk)
 	case actSeal:
 		return test && live && held
+	case actHoldRunning:
+		return test && live && (s.Applied == bench.Nothing || s.Applied == bench.Bereft)
 	case actInject:
 		return test && live && s.Applied == bench.Nothing
 	case actProve:

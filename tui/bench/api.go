@@ -149,6 +149,10 @@ type Work interface {
 	// came to that; but a container that was booted again and could not be held
 	// runs as it would have, and the new work comes with ErrNotHeld.
 	Hold(ctx context.Context, auto bool) (Work, error)
+	// HoldRunning puts a hold on the running target, with no restart, and proves it.
+	// Everything is let through until CrossSplit or AskSplit. An error may come with
+	// a hold in place: State tells.
+	HoldRunning(ctx context.Context) (apply.Report, apply.Proof, error)
 	// CrossSplit has removed calls denied from now on; reversible. Unless KeepHold
 	// is called within the time, the hold's keeper undoes it by itself, whatever
 	// became of us; 0: it does not.

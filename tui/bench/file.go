@@ -103,3 +103,8 @@ func (w *fileWork) Inject(context.Context) (apply.Report, apply.Proof, error) {
 
 // Close implements Work.
 func (w *fileWork) Close() error { return w.desk.close() }
+
+// HoldRunning implements Work.
+func (w *fileWork) HoldRunning(context.Context) (apply.Report, apply.Proof, error) {
+	return apply.Report{}, apply.Proof{}, ErrFile
+}

@@ -36,6 +36,34 @@ func (b *Bench) HoldRunning(ctx context.Context, ref string, p policy.Policy, be
 	return apply.HoldRunning(ctx, holdName(t), runningOf(t, t.Pids), p)
 }
 
+// HoldRunning implements Work.
+func (w *live) HoldRunning(ctx context.Context) (apply.Report, apply.Proof, error) {
+	fail := func(err error) (apply.Report, apply.Proof, error) { return apply.Report{}, apply.Proof{}, err }
+	if err := w.changeable(); err != nil {
+		return fail(err)
+	}
+	p, err := w.decided()
+	if err != nil {
+		return fail(err)
+	}
+	w.mu.Lock()
+	t := w.target
+	w.mu.Unlock()
+	if err := w.tracer.WatchDenials(true); err != nil {
+		w.problem("denials cannot be watched: " + err.Error())
+	}
+	defer w.switching()()
+	w.tried("hold", nil, fmt.Sprintf("begun on what runs: %d calls are let through, all others asked", p.Narrow().Len()))
+	h, report, proof, err := apply.HoldRunning(ctx, holdName(t), runningOf(t, w.pids), p)
+	w.tried("hold", err, fmt.Sprintf("%d processes, %d passes; %s", report.Processes, report.Passes, verdict(proof)))
+	if h != nil {
+		w.mu.Lock()
+		w.hold, w.start, w.narrow, w.holdSet, w.applied = h, p.RunningSpec(), p.NarrowSpec(), p, HoldOpen
+		w.mu.Unlock()
+	}
+	return report, w.scope(proof), err
+}
+
 // runningOf is a target as a hold takes it that is put on it while it runs.
 func runningOf(t target.Target, pids func() ([]int, error)) apply.Running {
 	r := apply.Running{Label: t.Name, Cgroup: t.CgroupPath, Pid: t.Pid, Pids: pids}
