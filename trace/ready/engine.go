@@ -21,6 +21,8 @@ func (p health) ask(ctx context.Context, t Target, tell func(Answer)) error {
 	return poll(ctx, t, tell, func(ctx context.Context, _ int) (Answer, error) { return p.status(ctx, d, t) })
 }
 
+var errStarting = errors.New("the health check says starting")
+
 func (health) status(ctx context.Context, d *target.Docker, t Target) (Answer, error) {
 	h, err := d.Health(ctx, t.Found().ID)
 	switch {
@@ -28,6 +30,10 @@ func (health) status(ctx context.Context, d *target.Docker, t Target) (Answer, e
 		return Answer{}, fmt.Errorf("%w: %w", ErrUnknown, err)
 	case h.Status == "":
 		return Answer{}, fmt.Errorf("%w: the container has no health check", ErrUnsupported)
+	case h.Status == "unhealthy" && h.Failing == 0: // so Docker calls who is paused, till the next check
+		return Answer{}, fmt.Errorf("%w: nothing was checked since it was paused or stopped", ErrUnknown)
+	case h.Status == "starting":
+		return Answer{}, errStarting
 	case h.Status != "healthy":
 		return Answer{}, errors.New("the health check says " + h.Status)
 	}

@@ -57,5 +57,8 @@ func (p health) once(ctx context.Context, t Target) error {
 	}
 	defer d.Close()
 	_, err = p.status(ctx, d, t)
+	if errors.Is(err, errStarting) {
+		return fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
 	return err
 }

@@ -16,6 +16,7 @@ import (
 // Health is how a container's own health check came out.
 type Health struct {
 	Status  string    // "starting", "healthy", "unhealthy"; "" without a check
+	Failing int       // checks in a row
 	Checked time.Time // when the last check ended; now if the engine does not say
 }
 
@@ -31,7 +32,7 @@ func (d *Docker) Health(ctx context.Context, id string) (Health, error) {
 	if s == nil || s.Health == nil || s.Health.Status == "none" {
 		return Health{}, nil
 	}
-	h := Health{Status: cut(string(s.Health.Status)), Checked: time.Now()}
+	h := Health{Status: cut(string(s.Health.Status)), Failing: s.Health.FailingStreak, Checked: time.Now()}
 	if n := len(s.Health.Log); n > 0 && !s.Health.Log[n-1].End.IsZero() && s.Health.Log[n-1].End.Before(h.Checked) {
 		h.Checked = s.Health.Log[n-1].End
 	}
