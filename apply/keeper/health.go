@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"speaker/trace/proc"
 	"speaker/trace/ready"
 	"speaker/trace/target"
 )
@@ -160,8 +161,10 @@ func (h *hold) fails(n *nurse, err error) {
 }
 
 // sick reports whether probes are to be asked now, and since when removed calls are
-// denied. While a call waits for an answer, it is no wonder that the target does not.
+// denied. While a call waits for an answer, or the target is frozen (docker pause), it is
+// no wonder that the target does not.
 func (h *hold) sick() (crossed time.Time, ask bool) {
+	frozen, _ := proc.Frozen(h.program())
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, q := range h.questions {
@@ -169,7 +172,7 @@ func (h *hold) sick() (crossed time.Time, ask bool) {
 			return h.since, false
 		}
 	}
-	return h.since, h.watchdog && (h.mode == Deny || h.mode == Ask)
+	return h.since, !frozen && h.watchdog && (h.mode == Deny || h.mode == Ask)
 }
 
 // healthy tells of the probes. Locked by the caller.
