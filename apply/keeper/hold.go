@@ -28,6 +28,7 @@ type hold struct {
 	done    chan struct{} // closed when nothing is answered any more
 	log     *journal
 	pid     int
+	ending  *ending
 	late    *late // of those that came in later; nil: nobody does
 
 	mu        sync.Mutex
@@ -38,6 +39,7 @@ type hold struct {
 	turn      int // counts the changes, so that an old timer changes nothing
 	notified  uint64
 	denied    uint64
+	refusal   string // the last denial, in words; hostile bytes
 	counts    map[countKey]*counter
 	watchdog  bool
 	rules     map[ruleKey]ruling
@@ -67,7 +69,7 @@ func newHold(c Config, log *journal) (*hold, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &hold{config: c, denials: map[[2]uint32]int32{}, looks: map[policy.Call][]policy.Look{}, ears: ears, log: log, done: make(chan struct{}), pid: c.Pid,
+	h := &hold{config: c, denials: map[[2]uint32]int32{}, looks: map[policy.Call][]policy.Look{}, ears: ears, log: log, done: make(chan struct{}), pid: c.Pid, ending: watchEnding(c.Pid),
 		mode: Boot, since: time.Now(), watchdog: true, rules: map[ruleKey]ruling{}, questions: map[questionKey]*question{}, counts: map[countKey]*counter{}, owners: map[uint32]owner{}}
 	for _, a := range c.Denials {
 		h.denials[[2]uint32{a.Arch, a.Nr}] = a.Errno
@@ -180,6 +182,7 @@ func (h *hold) decide(n *notification, from *listener) (errno int32, waits bool)
 		return 0, false
 	}
 	h.denied++
+	h.refusal = fmt.Sprintf("%s to process %d (%s)", call.With(when), o.pid, o.comm)
 	return h.errnoOf(call, r.Errno), false
 }
 
@@ -279,6 +282,20 @@ func (h *hold) enter(m Mode, why string) {
 	}
 }
 
+// noteEnd writes down how the target ended. What was asked is asked no more.
+func (h *hold) noteEnd() {
+	h.ending.outOfMemory() // while its cgroup is there
+	h.settle()
+	how := h.ending.say()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	clear(h.questions)
+	if h.refusal != "" {
+		how += "; the last call that was denied: " + h.refusal
+	}
+	h.log.note(h.mode, how)
+}
+
 // note writes into the journal.
 func (h *hold) note(why string) {
 	h.mu.Lock()
@@ -289,6 +306,7 @@ func (h *hold) note(why string) {
 // close closes the listeners; nothing is answered from then on.
 func (h *hold) close() {
 	h.ears.close()
+	h.ending.close()
 }
 
 func (h *hold) sealed() bool {

@@ -168,8 +168,7 @@ func (k *keeping) lives(h *hold) error {
 			return err
 		}
 		h.ears.interrupt() // nobody receives any more: what still comes is not taken
-		h.settle()
-		k.log.note(h.status().Mode, "the target has ended")
+		h.noteEnd()
 		if told {
 			return err
 		}

@@ -102,7 +102,7 @@ func (h *hold) watchDeaths() {
 
 func (d *deaths) run(h *hold) {
 	defer d.close()
-	ended := false
+	ended, before := false, h.ending.outOfMemory()
 	for end := d.crossed.Add(DyingTime); !ended && time.Now().Before(end); {
 		select {
 		case <-h.done:
@@ -113,6 +113,10 @@ func (d *deaths) run(h *hold) {
 			d.add(pid, "")
 		}
 		for _, why := range d.wait(h.late) {
+			if kills := h.ending.outOfMemory(); kills > before {
+				why += " for want of memory"
+				before = kills
+			}
 			h.bark(d.crossed, fmt.Sprintf("%s, %s after the crossing", why, time.Since(d.crossed).Round(10*time.Millisecond)))
 		}
 		if !h.stands(d.crossed) {
