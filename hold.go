@@ -61,7 +61,12 @@ or of the container that is held.
   leave   nobody who comes in is caught any more, and the container's next start
           is without a filter; till then a restart by anybody is held again, in boot
   end     the keeper leaves, once its target is gone
-  journal what the keeper did and why, for a week after its end, too`,
+  journal what the keeper did and why, and how its target ended, for a week after
+          its end, too
+
+docker pause stops the probes that are watched, but no time that runs (--for, a
+question's). docker restart is held again, in boot. docker stop may need what is
+denied, and waits for what is asked: record a stop, or allow before.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 4 && args[1] == "answer" || len(args) == 3 && args[1] == "exec" {
 				return nil
