@@ -65,8 +65,9 @@ or of the container that is held.
           its end, too
 
 docker pause stops the probes that are watched, but no time that runs (--for, a
-question's). docker restart is held again, in boot. docker stop may need what is
-denied, and waits for what is asked: record a stop, or allow before.`,
+question's). docker restart of what was booted under its hold is held again, in boot.
+docker stop may need what is denied, and waits for what is asked: record a stop, or
+allow before.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 4 && args[1] == "answer" || len(args) == 3 && args[1] == "exec" {
 				return nil
