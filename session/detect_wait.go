@@ -1,6 +1,9 @@
 package session
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // listeningWait: a thread waits on a listening socket, and then nothing new is
 // called for a while. A server that ends soon and is followed by another one was
@@ -24,13 +27,22 @@ func (f *facts) listeningWait() Opinion {
 			o.Confidence = Medium
 		}
 	} else {
-		o = Opinion{Pending: true, At: at, How: fmt.Sprintf("%s waits in %s, but it has not gone %v without a new call%s",
-			named(w.first), w.first.Text, quietWait, f.newest())}
+		o = Opinion{Pending: true, At: at, How: fmt.Sprintf("%s, but it has not gone %v without a new call%s",
+			w.waits(f.end), quietWait, f.newest())}
 	}
 	for _, w := range f.setup() {
 		o.Evidence = append(o.Evidence, w.passed())
 	}
 	return o
+}
+
+// waits says from when on it was seen waiting, and until when if that is over by end.
+func (w server) waits(end time.Duration) string {
+	text := fmt.Sprintf("%s waits in %s since %s", named(w.first), w.first.Text, seconds(w.first.At))
+	if w.ended < end {
+		text += ", until it ended at " + seconds(w.ended)
+	}
+	return text
 }
 
 // settled begins the opinion on a server that went quiet.
