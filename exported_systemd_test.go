@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	seccomp "github.com/seccomp/libseccomp-golang"
+	"golang.org/x/sys/unix"
 
 	"speaker/policy"
 	"speaker/policy/export"
@@ -38,9 +39,17 @@ func inSystemd(t *testing.T, root string, servers []exported) {
 	writeText(t, filepath.Join(units, "servers.target"), "[Unit]\nRequires=basic.target\n"+wants)
 	_ = exec.Command("docker", "rm", "-f", name).Run() // of a test that was killed
 	t.Cleanup(func() { _ = exec.Command("docker", "rm", "-f", name).Run() })
-	docker(t, "run", "-d", "--name", name, "--cgroupns", "private", "--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined",
-		"--tmpfs", "/run", "--tmpfs", "/tmp", "--tmpfs", "/sys/fs/cgroup", "-e", "container=docker", "-v", units+":/etc/systemd/system:ro",
-		image, "/lib/systemd/systemd", "systemd.unit=servers.target")
+	flags := []string{"--cgroupns", "private", "--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined",
+		"--tmpfs", "/run", "--tmpfs", "/tmp", "-e", "container=docker", "-v", units + ":/etc/systemd/system:ro"}
+	systemd := []string{"/lib/systemd/systemd", "systemd.unit=servers.target"}
+	var st unix.Statfs_t
+	if err := unix.Statfs("/sys/fs/cgroup", &st); err == nil && uint32(st.Type) == unix.CGROUP2_SUPER_MAGIC {
+		// It then mounts its own part of the one hierarchy, to write in.
+		systemd = []string{"sh", "-c", "umount /sys/fs/cgroup && exec " + strings.Join(systemd, " ")}
+	} else {
+		flags = append(flags, "--tmpfs", "/sys/fs/cgroup")
+	}
+	docker(t, slices.Concat([]string{"run", "-d", "--name", name}, flags, []string{image}, systemd)...)
 	t.Cleanup(func() {
 		if t.Failed() {
 			out, _ := exec.Command("docker", "exec", name, "journalctl", "--no-pager", "-n", "60").CombinedOutput()
