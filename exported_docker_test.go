@@ -83,7 +83,8 @@ func underConditions(t *testing.T, sess *session.Session, sp session.Split) poli
 	}
 	p := sess.Policy(sp)
 	if got := p.Conditional(policy.Boot).Len(); got != n || n < 2 || !p.Conditional(policy.Boot).Has(call(t, "socket")) {
-		t.Fatalf("%d calls have conditions, %d were put on", got, n)
+		t.Fatalf("%d calls have conditions, %d were put on; %d values of arguments, split %v, start seen %v, %d calls in boot",
+			got, n, len(sess.Arguments()), sp, sess.Meta().StartSeen, p.Wide().Len())
 	}
 	for _, x := range p.Warnings() {
 		if strings.Contains(x.Text, "refuses what was recorded") {
