@@ -24,11 +24,7 @@ func (s *settings) bootHold(cmd *cobra.Command, ref, file string) error {
 	}
 	ctx := cmd.Context()
 	h, err := bench.New(s.options()).BootHeld(ctx, ref, p, func(checks []apply.Check, awaits bool) {
-		for _, c := range checks {
-			if c.Level == apply.Note || c.Level == apply.Warn {
-				note(cmd, printable(fmt.Sprintf("%s: %s: %s", c.Title, c.Found, c.Why)))
-			}
-		}
+		noteChecks(cmd, checks)
 		if awaits {
 			note(cmd, "its engine cannot be told to start it from here: start it with its own tool; it is waited for")
 		}
@@ -40,6 +36,15 @@ func (s *settings) bootHold(cmd *cobra.Command, ref, file string) error {
 		note(cmd, "no_new_privs had to be set in its program")
 	}
 	return s.status(h)
+}
+
+// noteChecks tells what the checks before a hold warn of.
+func noteChecks(cmd *cobra.Command, checks []apply.Check) {
+	for _, c := range checks {
+		if c.Level == apply.Note || c.Level == apply.Warn {
+			note(cmd, printable(fmt.Sprintf("%s: %s: %s", c.Title, c.Found, c.Why)))
+		}
+	}
 }
 
 // policyIn is the policy of a saved session, at its split.

@@ -20,11 +20,7 @@ func (s *settings) startHold(cmd *cobra.Command, ref, file string) error {
 		return err
 	}
 	h, r, proof, err := bench.New(s.options()).HoldRunning(cmd.Context(), ref, p, func(checks []apply.Check) {
-		for _, c := range checks {
-			if c.Level == apply.Note || c.Level == apply.Warn {
-				note(cmd, printable(fmt.Sprintf("%s: %s: %s", c.Title, c.Found, c.Why)))
-			}
-		}
+		noteChecks(cmd, checks)
 	})
 	if h == nil {
 		return err
