@@ -201,12 +201,20 @@ func filters(t *testing.T, pid int) int {
 }
 
 func TestBootHoldInDocker(t *testing.T) {
-	d := enginetest.NeedDocker(t)
-	e := engine{name: "speaker-apply-boothold", controller: engines.BootController(),
-		command: func(args ...string) *exec.Cmd { return exec.Command("docker", args...) }}
-	d.Remove(t, e.name)
-	e.id = d.Run(t, "create", "--name", e.name, "--stop-timeout", "1", enginetest.Image, "/few", "600")
+	e := inDocker(t, "speaker-apply-boothold", "1", "create")
 	e.holdsAtBoot(t)
+}
+
+// inDocker makes a container of Docker's, with a stop time in seconds; how is docker's
+// command for that.
+func inDocker(t *testing.T, name, stop string, how ...string) engine {
+	t.Helper()
+	d := enginetest.NeedDocker(t)
+	e := engine{name: name, controller: engines.BootController(),
+		command: func(args ...string) *exec.Cmd { return exec.Command("docker", args...) }}
+	d.Remove(t, name)
+	e.id = d.Run(t, append(how, "--name", name, "--stop-timeout", stop, enginetest.Image, "/few", "600")...)
+	return e
 }
 
 func TestBootHoldInPodman(t *testing.T) {

@@ -2,7 +2,6 @@ package apply
 
 import (
 	"errors"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -13,7 +12,6 @@ import (
 
 	"speaker/trace/proc"
 	engines "speaker/trace/target"
-	"speaker/trace/target/enginetest"
 )
 
 // runsOn waits until a container's program is neither stopped nor traced, and wants no
@@ -48,11 +46,7 @@ func (e engine) leaves(t *testing.T) {
 // Whoever is killed at whatever step of a boot under a hold: the container is started,
 // and its program runs, neither stopped nor traced.
 func TestEveryStepOfABoot(t *testing.T) {
-	d := enginetest.NeedDocker(t)
-	e := engine{name: "speaker-apply-killed", controller: engines.BootController(),
-		command: func(args ...string) *exec.Cmd { return exec.Command("docker", args...) }}
-	d.Remove(t, e.name)
-	e.id = d.Run(t, "run", "-d", "--name", e.name, "--stop-timeout", "0", enginetest.Image, "/few", "600")
+	e := inDocker(t, "speaker-apply-killed", "0", "run", "-d")
 	own := filters(t, e.pid(t))
 	for _, who := range []string{"injector", "parent"} {
 		t.Run(map[string]string{"injector": "catcher", "parent": "keeper"}[who], func(t *testing.T) {
@@ -75,11 +69,7 @@ func TestEveryStepOfABoot(t *testing.T) {
 // A catcher that is killed while programs come in: they run, and the next ones are caught
 // again.
 func TestKilledWhileTheyComeIn(t *testing.T) {
-	d := enginetest.NeedDocker(t)
-	e := engine{name: "speaker-apply-killed-late", controller: engines.BootController(),
-		command: func(args ...string) *exec.Cmd { return exec.Command("docker", args...) }}
-	d.Remove(t, e.name)
-	e.id = d.Run(t, "create", "--name", e.name, "--stop-timeout", "0", enginetest.Image, "/few", "600")
+	e := inDocker(t, "speaker-apply-killed-late", "0", "create")
 	h, err := e.bootHeld(t, "start")
 	if err != nil {
 		t.Fatal(err)
@@ -126,11 +116,7 @@ func childrenOf(t *testing.T, pid int) (out []int) {
 // Who came in while the catcher did not run is injected as soon as it does, or ended
 // where the choice is to refuse.
 func TestMissedAndInjected(t *testing.T) {
-	d := enginetest.NeedDocker(t)
-	e := engine{name: "speaker-apply-missed", controller: engines.BootController(),
-		command: func(args ...string) *exec.Cmd { return exec.Command("docker", args...) }}
-	d.Remove(t, e.name)
-	e.id = d.Run(t, "create", "--name", e.name, "--stop-timeout", "0", enginetest.Image, "/few", "600")
+	e := inDocker(t, "speaker-apply-missed", "0", "create")
 	h, err := e.bootHeld(t, "start")
 	if err != nil {
 		t.Fatal(err)
